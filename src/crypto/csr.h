@@ -1,0 +1,15 @@
+#pragma once
+/* Certificate signing requests (PKCS#10, RFC 2986), made and read. */
+#include "crypto/key.h"
+
+struct csr_facts {
+	char subject[512];    /* RFC 2253 form */
+	char common_name[65]; /* ub-common-name, RFC 5280 A.1 */
+	uint8_t spki_sha256[32];
+	char key_type[16];
+};
+
+/* `subject` as "CN=…,O=…". Signed by `k`, DER appended. */
+NODISCARD bool csr_make(struct key *k, const char *subject, struct buf *der, struct err *err);
+/* Checks the self-signature too (proof of possession) and refuses RSA below 2048 bits. */
+NODISCARD bool csr_read(struct str der, struct csr_facts *out, struct err *err);

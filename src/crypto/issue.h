@@ -1,0 +1,36 @@
+#pragma once
+/*
+ * Certificates from fixed profiles. Called by the key process only: it has the CA's key.
+ *
+ * Nobody hands a to-be-signed certificate in; what may vary are the facts below.
+ */
+#include "crypto/csr.h"
+
+enum issue_profile {
+	ISSUE_ROOT,         /* self-signed, CA:TRUE pathlen 1, keyCertSign cRLSign */
+	ISSUE_INTERMEDIATE, /* CA:TRUE pathlen 0 */
+	ISSUE_CONNECTOR,    /* CA:FALSE, one URI SAN (SPIFFE), clientAuth, digitalSignature */
+	ISSUE_SERVER,       /* CA:FALSE, DNS and IP SANs, serverAuth */
+};
+
+enum {
+	ISSUE_SANS_MAX = 16,
+};
+
+struct issue_facts {
+	enum issue_profile profile;
+	const char *subject;              /* "CN=…,O=…" */
+	const char *uri;                  /* ISSUE_CONNECTOR: the SPIFFE id; else NULL */
+	const char *sans[ISSUE_SANS_MAX]; /* ISSUE_SERVER: names and addresses */
+	size_t n_sans;
+	int64_t not_before, not_after; /* Unix seconds; capped by the issuer's not_after */
+	uint8_t serial[16];            /* random; the top bit is cleared by issue_certificate() */
+};
+
+/*
+ * Builds and signs. `spki` is the subject's public key. `issuer_der` is empty for ISSUE_ROOT.
+ * Appends the certificate's DER.
+ */
+NODISCARD bool issue_certificate(const struct issue_facts *facts, struct str spki,
+				 struct str issuer_der, const struct local_key *issuer_key,
+				 struct buf *der, struct err *err);

@@ -1,0 +1,89 @@
+#pragma once
+/*
+ * TLS as an engine: ciphertext in, ciphertext out, plaintext in, plaintext out; no socket.
+ *
+ * TLS 1.3 between our own programs, 1.2 and up to back ends; no renegotiation, no compression, no
+ * early data. The engine writes through a BIO that always accepts, so that SSL_write never has to
+ * be repeated; ciphertext goes to the buffer that the caller gives.
+ *
+ * Ownership: an engine belongs to one thread at a time. tls_handshake() may run in a worker job,
+ * where a signature may block on the key process; the loop must not touch the engine meanwhile.
+ */
+#include "crypto/cert.h"
+#include "crypto/key.h"
+
+enum {
+	TLS_RECORD_MAX = 16384, /* plaintext bytes of a record (RFC 8446, 5.1) */
+};
+
+struct tls_config; /* immutable, counted: replaced, never edited */
+struct tls_engine;
+
+enum tls_peer_policy {
+	TLS_PEER_NONE,     /* server: ask for no client certificate */
+	TLS_PEER_OPTIONAL, /* server: ask, let everything pass, judge with tls_peer_*() (DESIGN 6)
+			    */
+	TLS_PEER_VERIFY,   /* client: verify chain, time and name by the library, else fail */
+};
+
+struct tls_settings {
+	bool server;
+	bool allow_tls12; /* back ends only */
+	enum tls_peer_policy peer;
+	struct str chain_pem;   /* own certificate chain, leaf first; empty: none */
+	struct key *key;        /* lent; must outlive the config; NULL: none */
+	struct str anchors_pem; /* trust anchors; for TLS_PEER_OPTIONAL the names sent to clients */
+	bool system_anchors;    /* also the system's trust store */
+	const char *alpn;       /* "http/1.1", or NULL */
+	bool tickets;           /* server: issue session tickets */
+};
+
+NODISCARD bool tls_config_new(const struct tls_settings *settings, struct tls_config **out,
+			      struct err *err);
+struct tls_config *tls_config_ref(struct tls_config *c);
+void tls_config_unref(struct tls_config *c); /* takes NULL; any thread */
+DEFINE_AUTO(tls_config_unref, struct tls_config *)
+
+/* `peer_name`: client side: DNS name or address to verify and to send as SNI; NULL for a server. */
+NODISCARD bool tls_engine_new(struct tls_config *c, const char *peer_name, struct tls_engine **out,
+			      struct err *err);
+void tls_engine_free(struct tls_engine *e);
+DEFINE_AUTO(tls_engine_free, struct tls_engine *)
+
+enum tls_outcome {
+	TLS_OK,
+	TLS_WANT_INPUT, /* feed more ciphertext */
+	TLS_CLOSED,     /* the peer sent close_notify */
+	TLS_FAILED,     /* see err; an alert may still be in the output */
+};
+
+/*
+ * Gives ciphertext. The bytes are lent until they are used up by the next calls of tls_handshake()
+ * or tls_read(): call one of them until TLS_WANT_INPUT before feeding again (what OpenSSL did not
+ * take is kept by the engine then).
+ */
+void tls_feed(struct tls_engine *e, struct str ciphertext);
+/* One step; ciphertext to send is appended to `out` (also on failure: the alert). */
+enum tls_outcome tls_handshake(struct tls_engine *e, struct buf *out, struct err *err);
+/* Decrypts into `into`. TLS_OK with *n > 0, else the reason. `out` gets e.g. key update answers. */
+enum tls_outcome tls_read(struct tls_engine *e, void *into, size_t cap, size_t *n, struct buf *out,
+			  struct err *err);
+/* Encrypts all of `plain` in records of up to TLS_RECORD_MAX, appended to `out`. */
+NODISCARD bool tls_write(struct tls_engine *e, struct str plain, struct buf *out, struct err *err);
+void tls_close_notify(struct tls_engine *e, struct buf *out);
+
+/*
+ * What the server knows of the client after the handshake. TLS_PEER_TRUSTED means: a certificate
+ * was sent and its chain verifies to an anchor *without the clock*; any other defect, also one that
+ * hides behind "expired", is TLS_PEER_UNTRUSTED, which callers treat as no certificate.
+ */
+enum tls_peer_state {
+	TLS_PEER_ABSENT,
+	TLS_PEER_UNTRUSTED,
+	TLS_PEER_TRUSTED,
+};
+enum tls_peer_state tls_peer(const struct tls_engine *e, struct cert_facts *facts);
+/* The peer's chain as PEM (for first contact, RFC-less); false when there is none. */
+NODISCARD bool tls_peer_chain_pem(const struct tls_engine *e, struct buf *pem);
+const char *tls_alpn(const struct tls_engine *e);    /* "" when none was chosen */
+const char *tls_version(const struct tls_engine *e); /* "TLSv1.3" */

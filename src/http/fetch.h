@@ -1,0 +1,47 @@
+#pragma once
+/*
+ * An HTTP request from the control plane through libcurl: EST, webhooks, and later mail. Blocks: in
+ * jobs.
+ *
+ * TLS client authentication with a struct key (the provider of crypto/key.h) is set up through
+ * CURLOPT_SSL_CTX_FUNCTION; verification is never switched off.
+ */
+#include "base/buf.h"
+#include "crypto/tls.h"
+#include "http/message.h"
+
+enum {
+	FETCH_ANSWER_MAX = 1024 * 1024, /* bytes of a body that is kept; more is ERR_LIMIT */
+};
+
+struct fetch_request {
+	const char *method, *url;
+	const struct http_field *fields;
+	size_t n_fields;
+	struct str body;
+	const char *user, *password; /* Basic; NULL: none. Sent only after the server is verified */
+	struct str anchors_pem;      /* trusted besides, or instead of, the system's */
+	bool system_anchors;
+	const uint8_t
+		*root_pin;    /* SHA-256 of a root's SPKI (32 bytes) that the chain must end in */
+	struct str chain_pem; /* client certificate, with `key` */
+	struct key *key;
+	const char *proxy; /* "http://host:port", NULL: none */
+	const char *proxy_user, *proxy_password;
+	msec_t timeout;
+};
+
+struct fetch_answer {
+	unsigned status;
+	struct buf body;
+	char content_type[128];
+	int64_t date;          /* of the Date field, Unix seconds; 0: none. For the clock's skew */
+	int64_t retry_after_s; /* -1: none */
+	char peer_root_sha256[65]; /* on a TLS trust failure: hex of the presented root's SPKI pin
+				    */
+	bool untrusted;            /* the failure was trust: nothing was sent */
+};
+
+NODISCARD bool fetch(const struct fetch_request *request, struct fetch_answer *answer,
+		     struct err *err);
+void fetch_answer_fini(struct fetch_answer *a);

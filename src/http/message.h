@@ -1,0 +1,60 @@
+#pragma once
+/*
+ * What an HTTP message is, for both versions: a head of lent strings, a kind of body.
+ *
+ * All strings point into the input or into an arena; see who filled it for how long they are good.
+ * Field names keep their spelling from HTTP/1; compare with str_eq_nocase. RFC 9110.
+ */
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
+enum {
+	HTTP_FIELDS_MAX = 100,   /* fields in a head; the 101st is refused with 431 */
+	HTTP_LINE_MAX = 8192,    /* request line, or one field line (spec 4.4) */
+	HTTP_HEAD_MAX = KIB(64), /* whole head */
+};
+
+struct http_field {
+	struct str name, value;
+	bool sensitive; /* never indexed by HPACK: token headers and cookies */
+};
+
+enum http_body {
+	HTTP_BODY_NONE,
+	HTTP_BODY_LENGTH,   /* content_length bytes */
+	HTTP_BODY_CHUNKED,  /* HTTP/1.1; in HTTP/2: until END_STREAM with unknown length */
+	HTTP_BODY_TO_CLOSE, /* HTTP/1 response without a length */
+};
+
+struct http_head {
+	struct str method;    /* request; case-sensitive */
+	struct str target;    /* as on the wire: origin, absolute, authority or asterisk form */
+	struct str scheme;    /* HTTP/2 and absolute form; else empty */
+	struct str authority; /* Host or :authority */
+	struct str path;      /* path with query; "*" for OPTIONS * */
+	struct str protocol;  /* extended CONNECT's :protocol (RFC 8441) */
+	unsigned status;      /* response; 0 in a request */
+	struct str reason;
+	uint8_t minor; /* HTTP/1.minor */
+	struct http_field *fields;
+	size_t n_fields;
+	enum http_body body;
+	uint64_t content_length;
+	bool keep_alive;      /* the connection may carry another message after this */
+	bool expect_continue; /* Expect: 100-continue */
+	bool upgrade;         /* Connection lists "upgrade" and there is an Upgrade field */
+};
+
+/* The first field of that name, or NULL; `at` continues a search (start with 0). */
+const struct http_field *http_find(const struct http_head *head, struct str name, size_t *at);
+struct str http_value(const struct http_head *head, struct str name); /* at == NULL when absent */
+/* Appends to head->fields, which must have room for HTTP_FIELDS_MAX; false when full. */
+NODISCARD bool http_add(struct http_head *head, struct str name, struct str value);
+/* RFC 9110, 7.6.1: connection, keep-alive, proxy-connection, transfer-encoding, upgrade, te … and
+ * what the Connection field itself lists. */
+bool http_is_hop_by_hop(const struct http_head *head, struct str name);
+const char *http_reason(unsigned status);          /* "Not Found"; "" when unknown */
+bool http_is_token(struct str s);                  /* RFC 9110, 5.6.2 */
+bool http_is_field_value(struct str s);            /* visible, SP, HTAB, obs-text; no CR LF NUL */
+bool http_method_is_idempotent(struct str method); /* RFC 9110, 9.2.2 */

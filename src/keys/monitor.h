@@ -1,0 +1,31 @@
+#pragma once
+/*
+ * The monitor: the daemon's first process, which never listens and never parses what comes from a
+ * net.
+ *
+ * It opens the source of the master key, starts drawbridge-keyd with the descriptor and one end of
+ * KEYS_SOCKETS socket pairs, and then the server (the same binary, re-executed) with a control
+ * socket. When keyd dies it is started again at once (with a pause when it dies more than 5 times a
+ * second) and the server gets new sockets. When the server dies unasked it is started again; when
+ * it exits 0, or 2 (configuration), the monitor ends with that status. SIGTERM and SIGINT are
+ * passed on, SIGHUP too.
+ */
+#include "base/err.h"
+#include "base/str.h"
+
+enum {
+	KEYS_SOCKETS = 8, /* calls that may run in keyd at once, per server */
+};
+
+struct monitor_settings {
+	const char *keyd_path;       /* the drawbridge-keyd binary */
+	const char *master_key_path; /* file of 32 bytes in hex, mode 0400; made at first start */
+	const char *state_dir;       /* keyd's own two files live in its subfolder keyd/ */
+	unsigned classes;            /* set of 1 << enum keys_class that this keyd may open */
+	char **server_argv;          /* what to execute as the server; gets DRAWBRIDGE_CONTROL_FD */
+};
+
+/* Runs until the server ends; returns the exit status of the program. */
+int monitor_run(const struct monitor_settings *settings);
+/* In the server: the control socket handed down, or -1 when this process is not a monitored one. */
+int monitor_control_fd(void);

@@ -1,0 +1,26 @@
+#pragma once
+/*
+ * Threads for what blocks or takes long: SQL, getaddrinfo, Argon2, key generation, TLS handshakes.
+ *
+ * A job struct goes in, is run on some thread, and comes back to the loop that sent it; it shares
+ * nothing with that loop meanwhile. Whoever must be able to die before the answer puts an id into
+ * the job and looks it up in `done`, never a pointer.
+ */
+#include "net/loop.h"
+
+struct jobs;
+
+struct job {
+	struct loop_message message; /* the way back; the job's */
+	struct loop *home;           /* set by jobs_submit */
+	struct job *next;
+	void (*run)(struct job *job);  /* on a job thread */
+	void (*done)(struct job *job); /* on the home loop; frees the job */
+};
+
+/* `queue_max`: jobs that may wait; beyond it jobs_submit() refuses with ERR_LIMIT. */
+NODISCARD bool jobs_new(const char *name, unsigned threads, size_t queue_max, struct jobs **out,
+			struct err *err);
+void jobs_free(struct jobs *j); /* waits for running jobs; waiting ones are run to their end */
+NODISCARD bool jobs_submit(struct jobs *j, struct loop *home, struct job *job, struct err *err);
+size_t jobs_waiting(const struct jobs *j);

@@ -1,0 +1,94 @@
+#pragma once
+/*
+ * A byte stream: a TCP connection, plain or under TLS, with one callback for all that happens.
+ *
+ * Reading is lent: during STREAM_READABLE, stream_peek() shows what has come (from the loop's
+ * scratch, no copy); what is not consumed when the callback returns is kept by the stream, up to
+ * its read limit. A stream whose kept bytes reach the limit stops reading its socket until they are
+ * consumed: the queue is the backpressure, there is no pause flag.
+ *
+ * Writing is gathered: stream_write() queues, the loop's FLUSH phase encrypts and sends once per
+ * turn (records of 16 KiB, one send). Large writes on an empty plain stream go straight to the
+ * socket. The caller bounds what it queues by looking at stream_queued() and waits for STREAM_SENT.
+ *
+ * TLS handshakes run in a job (stream_start_tls takes the pool), because the signature may block on
+ * the key process; the loop goes on.
+ *
+ * Death: stream_close() may be called anywhere, also inside the callback; memory goes in phase
+ * FREE. No event is delivered after stream_close().
+ */
+#include "base/buf.h"
+#include "crypto/tls.h"
+#include "net/address.h"
+#include "net/jobs.h"
+#include "net/loop.h"
+
+struct stream;
+
+enum stream_event {
+	STREAM_OPEN,     /* connected, and the handshake is done where there is one */
+	STREAM_READABLE, /* stream_peek() has more than before */
+	STREAM_SENT,     /* the kernel took bytes: see stream_sent(); once per flush */
+	STREAM_EOF,      /* the peer will send no more (FIN, or close_notify); writing may go on */
+	STREAM_FAILED,   /* the last event; stream_failure() tells why; call stream_close() */
+};
+
+typedef void stream_fn(struct stream *s, enum stream_event event, void *user);
+
+/* Adopts a connected descriptor (non-blocking, taken). */
+struct stream *stream_adopt(struct loop *l, int take_fd, stream_fn *fn, void *user);
+/* Connects to the first address that answers, each within `timeout`. STREAM_OPEN or STREAM_FAILED.
+ */
+struct stream *stream_connect(struct loop *l, const struct address *addresses, size_t n,
+			      msec_t timeout, stream_fn *fn, void *user);
+/*
+ * Starts TLS on a plain stream (right after adopt or connect, or after a proxy's CONNECT answer);
+ * what was read and not consumed is fed to the engine. Ends in STREAM_OPEN or STREAM_FAILED.
+ */
+void stream_start_tls(struct stream *s, struct tls_engine *take, struct jobs *jobs, msec_t timeout);
+/* Waits for FIN of nothing: sends what is queued, then closes. No more events. */
+void stream_close_after_flush(struct stream *s, msec_t timeout);
+void stream_close(struct stream *s);
+/* Sends FIN (and close_notify) when what is queued has gone. */
+void stream_finish(struct stream *s);
+
+void stream_set_handler(struct stream *s, stream_fn *fn, void *user);
+struct str stream_peek(const struct stream *s);
+void stream_consume(struct stream *s, size_t len);
+void stream_set_read_limit(struct stream *s, size_t bytes); /* default 64 KiB */
+
+void stream_write(struct stream *s, struct str bytes); /* copies, or sends at once */
+void stream_writev(struct stream *s, const struct str *parts, size_t n);
+/* Room of `len` bytes at the queue's end to write into, then stream_wrote(); for encoders. */
+char *stream_reserve(struct stream *s, size_t len);
+void stream_wrote(struct stream *s, size_t len);
+size_t
+stream_queued(const struct stream *s); /* plaintext and ciphertext bytes not yet in the kernel */
+uint64_t stream_sent(const struct stream *s); /* payload bytes that the kernel took, since start */
+/* Called in phase FLUSH before encrypting: the last chance to produce output (the HTTP/2 engine).
+ */
+void stream_set_filler(struct stream *s, void (*fill)(struct stream *s, void *user));
+void stream_wants_flush(struct stream *s); /* makes the filler run this turn */
+
+bool stream_is_open(const struct stream *s);
+const struct err *stream_failure(const struct stream *s);
+msec_t
+stream_last_read(const struct stream *s); /* loop time of the last byte: "any byte is life" */
+struct tls_engine *stream_tls(const struct stream *s); /* lent; NULL when plain or in a job */
+struct loop *stream_loop(const struct stream *s);
+void stream_peer(const struct stream *s, struct address *out);
+int stream_fd(const struct stream *s);                     /* for socket options */
+void stream_set_user_timeout(struct stream *s, msec_t ms); /* TCP_USER_TIMEOUT */
+void stream_set_notsent_lowat(struct stream *s, size_t bytes);
+
+/*
+ * Moves to another loop: descriptor, TLS engine and unread bytes together. Only while nothing is
+ * queued. The parts travel in a loop_message; the stream itself is gone.
+ */
+struct stream_parts {
+	int fd;
+	struct tls_engine *tls;
+	struct buf unread;
+};
+bool stream_detach(struct stream *s, struct stream_parts *out); /* false: something is queued */
+struct stream *stream_attach(struct loop *l, struct stream_parts *take, stream_fn *fn, void *user);

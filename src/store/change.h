@@ -1,0 +1,32 @@
+#pragma once
+/*
+ * A change of state: one transaction with the state, its audit row and the advance of `head`.
+ *
+ * head(one, n, hash) is a single row, locked and advanced last: numbers without gaps, in commit
+ * order. hash = SHA-256(previous hash, n, audit row): the audit log is a hash chain through head.
+ * Other nodes read the head every 250 ms; a lower head than the one known is never accepted.
+ */
+#include "store/store.h"
+
+struct change_audit {
+	struct str who;           /* "user:Administrator", "connector:…", "system" */
+	struct str from;          /* address of the caller, or "" */
+	struct str tenant;        /* subaccount id, or "" */
+	struct str what;          /* "subaccount.create", "certificate.issue" */
+	struct str object;        /* what it was done to */
+	struct str before, after; /* JSON, or "" ; never a secret */
+};
+
+/* Called by the tx function to say what it did; copied. Must be called exactly once per change. */
+struct change;
+void change_record(struct change *c, const struct change_audit *audit);
+typedef bool change_fn(struct db *db, struct change *c, void *user, struct err *err);
+
+/* *n is the head's number after the commit; may be NULL. */
+NODISCARD bool store_change(struct store *s, change_fn *fn, void *user, int64_t *n,
+			    struct err *err);
+NODISCARD bool store_head(struct store *s, int64_t *n, struct err *err);
+/* A denied attempt: into the chain per node, batched by the caller. */
+NODISCARD bool store_denied(struct store *s, const struct change_audit *audit, struct err *err);
+/* Walks the whole chain; ERR_STORE names the first row that is changed, missing or out of order. */
+NODISCARD bool store_verify_audit(struct store *s, int64_t *rows, struct err *err);

@@ -1,0 +1,60 @@
+#pragma once
+/*
+ * State in SQLite or PostgreSQL with the same SQL.
+ *
+ * The subset: `$1` parameters (bound by name on SQLite: an index goes by first appearance there,
+ * and a statement that begins with `$3` would run and do nothing), ON CONFLICT, RETURNING, STRICT
+ * tables on SQLite. Types in migrations are written as macros: {int} {text} {blob} {bool}, see
+ * migrate.h. BEGIN IMMEDIATE on SQLite, READ COMMITTED on PostgreSQL.
+ *
+ * Threads: struct store is shared; a struct db is one connection and belongs to one thread between
+ * store_take() and store_give(). Everything blocks: only in jobs.
+ */
+#include "base/buf.h"
+#include "base/err.h"
+
+struct store;
+struct db;
+struct stmt;
+
+/*
+ * "sqlite:/path/file.db" (WAL, synchronous=FULL) or "postgresql://…". Opens one connection to see
+ * that it works; a corrupt file is ERR_STORE with the next step in the text.
+ */
+NODISCARD bool store_open(const char *url, unsigned connections, struct store **out,
+			  struct err *err);
+void store_close(struct store *s);
+DEFINE_AUTO(store_close, struct store *)
+bool store_is_postgresql(const struct store *s);
+
+NODISCARD bool store_take(struct store *s, struct db **out, struct err *err); /* waits up to 10 s */
+void store_give(struct store *s, struct db *db);                              /* takes NULL */
+
+/* ---- statements: prepared once per connection and text, then reused ---- */
+enum store_outcome {
+	STORE_ROW,
+	STORE_DONE,
+	STORE_FAILED,
+};
+
+/* `sql` must be a literal: its address is the cache's key. */
+NODISCARD bool db_prepare(struct db *db, const char *sql, struct stmt **out, struct err *err);
+void stmt_text(struct stmt *st, int param, struct str value); /* at == NULL binds NULL */
+void stmt_blob(struct stmt *st, int param, struct str value);
+void stmt_int(struct stmt *st, int param, int64_t value);
+void stmt_null(struct stmt *st, int param);
+enum store_outcome stmt_step(struct stmt *st, struct err *err);
+/* Columns from 0; lent until the next step or reset. */
+struct str stmt_col_text(struct stmt *st, int col); /* at == NULL for NULL; blobs too */
+int64_t stmt_col_int(struct stmt *st, int col);     /* 0 for NULL */
+bool stmt_col_is_null(struct stmt *st, int col);
+void stmt_reset(struct stmt *st); /* ends the statement; it may be bound and stepped again */
+/* For statements without rows; *changed may be NULL. Resets. */
+NODISCARD bool stmt_run(struct stmt *st, int64_t *changed, struct err *err);
+
+/* ---- transactions ---- */
+/* Return false to roll back. May be called again from the start (serialization failure, busy). */
+typedef bool store_tx_fn(struct db *db, void *user, struct err *err);
+/* Reads and writes of leases, sessions, throttling: no head. */
+NODISCARD bool store_tx(struct store *s, store_tx_fn *fn, void *user, struct err *err);
+/* A unique violation is ERR_CONFLICT, an unreachable or full database ERR_STORE. */

@@ -1,0 +1,40 @@
+#pragma once
+/*
+ * The PTTH upgrade (draft-kazuho-ptth-ptth-01), as text: what the connector sends, what the relay
+ * answers. Pure functions; the rival draft (TLS ALPN "rh2") would be another module beside this
+ * one.
+ */
+#include "base/arena.h"
+#include "base/buf.h"
+#include "http/message.h"
+
+enum {
+	PTTH_PROTOCOL = 1,           /* Drawbridge-Protocol; only grows */
+	PTTH_LOCATION_MAX = 128,     /* bytes of a location ID, decoded */
+	PTTH_TUNNELS_MAX = 64,       /* Drawbridge-Tunnels that a connector obeys */
+	PTTH_ANSWER_MAX = 16 * 1024, /* head and problem of a refusal that a connector reads */
+};
+
+struct ptth_request {
+	struct str subaccount;  /* UUID from the path */
+	struct str instance;    /* UUID */
+	struct str location_id; /* decoded */
+	unsigned protocol;
+	struct str host;
+};
+
+void ptth_write_request(struct buf *out, const struct ptth_request *r);
+/* From a parsed head; strings go to the arena. ERR_PROTOCOL names the missing or bad field. */
+NODISCARD bool ptth_read_request(const struct http_head *head, struct arena *arena,
+				 struct ptth_request *out, struct err *err);
+
+struct ptth_answer {
+	unsigned status;       /* 101 or the refusal */
+	unsigned tunnels;      /* Drawbridge-Tunnels, 1 when absent */
+	int64_t retry_after_s; /* -1: none */
+	char detail[400];      /* the problem's text */
+	char owners[400];      /* Drawbridge-Owners, as last known; empty */
+	int64_t date;          /* Unix seconds, 0: none */
+};
+/* Reads the answer's head and, for a refusal, its body. H1-like outcome: 1 done, 0 more, -1 bad. */
+int ptth_read_answer(struct str in, struct ptth_answer *out, size_t *used, struct err *err);

@@ -1,0 +1,59 @@
+#pragma once
+/*
+ * The life of one tunnel as the connector sees it: a state machine without sockets and clocks of
+ * its own. It returns commands; the driver (tunnel/dialer) obeys them.
+ *
+ * Reconnect for ever: after a tunnel that lived LINK_STABLE the first try comes after random 0-250
+ * ms, then full jitter over 250 ms x 2^n up to 30 s; Retry-After is obeyed (peers.md c16).
+ */
+#include "base/defs.h"
+
+enum link_state {
+	LINK_IDLE,
+	LINK_DIALING,  /* TCP, proxy, TLS */
+	LINK_GREETING, /* PTTH sent */
+	LINK_UP,
+	LINK_DRAINING, /* no new streams; those that run end by themselves */
+	LINK_WAITING,  /* for the next try */
+};
+
+enum link_event {
+	LINK_EV_START,
+	LINK_EV_CONNECTED,
+	LINK_EV_WELCOME, /* 101 */
+	LINK_EV_LOST,
+	LINK_EV_GOAWAY, /* the relay drains: dial elsewhere, then close */
+	LINK_EV_DRAIN,  /* we drain (new certificate, shutdown) */
+	LINK_EV_TIMER,
+	LINK_EV_STOP,  /* disconnect by the administrator */
+	LINK_EV_HURRY, /* network change, or the administrator's button */
+};
+
+enum link_command {
+	LINK_DO_NOTHING,
+	LINK_DO_DIAL,
+	LINK_DO_GREET,
+	LINK_DO_OPEN,
+	LINK_DO_DRAIN,
+	LINK_DO_CLOSE,   /* and, in LINK_WAITING, set a timer for retry_at */
+	LINK_DO_REPLACE, /* drain this one and dial a new one beside it */
+};
+
+enum {
+	LINK_BACKOFF_MIN_MS = 250,
+	LINK_BACKOFF_MAX_MS = 30000,
+	LINK_STABLE_MS = 10000,
+};
+
+struct link {
+	enum link_state state;
+	unsigned failures;
+	msec_t up_since, retry_at;
+	msec_t retry_after; /* from a refusal; used up by the next wait */
+	uint64_t seed;
+};
+
+/* Every change of link->state in the program happens here. */
+enum link_command link_step(struct link *l, enum link_event event, msec_t now);
+msec_t link_backoff(unsigned failures, uint64_t random); /* in [0, cap]: full jitter */
+const char *link_state_name(enum link_state state);
