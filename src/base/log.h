@@ -28,14 +28,16 @@ enum {
 
 struct log_field {
 	const char *name;
-	struct str text; /* used when at != NULL */
+	struct str text;
 	int64_t number;
+	bool is_number;
 };
 
 #define LOG_STR(field, s)      ((struct log_field){.name = (field), .text = (s)})
 #define LOG_TEXT(field, chars) ((struct log_field){.name = (field), .text = str_of(chars)})
-#define LOG_INT(field, n)      ((struct log_field){.name = (field), .number = (int64_t)(n)})
-#define LOG_ERR(err)           LOG_TEXT("err", (err)->text)
+#define LOG_INT(field, n)                                                                          \
+	((struct log_field){.name = (field), .number = (int64_t)(n), .is_number = true})
+#define LOG_ERR(err) LOG_TEXT("err", (err)->text)
 
 void log_setup(enum log_level level, bool json, const char *program);
 bool log_wants(enum log_level level);

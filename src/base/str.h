@@ -52,5 +52,7 @@ NODISCARD bool str_copy(struct str s, char *into, size_t size);
 /* Compares in time that depends on the lengths only. */
 bool str_eq_secret(struct str a, struct str b);
 bool str_is_utf8(struct str s);
+/* Bytes of the well-formed UTF-8 character that `s` starts with; 0 when there is none. */
+size_t str_utf8_length(struct str s);
 /* RFC 9562: 36 characters, lower-case or upper-case hex. */
 bool str_is_uuid(struct str s);
