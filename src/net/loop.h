@@ -22,10 +22,11 @@ enum loop_events {
 	LOOP_HANGUP = 4, /* delivered only: error or both directions closed */
 };
 
+/* Zeroed at the start. Level-triggered: what is not read or written comes again. */
 struct loop_io {
 	int fd; /* -1: not watched */
 	unsigned events;
-	void (*fn)(struct loop_io *io, unsigned ready);
+	void (*fn)(struct loop_io *io, unsigned ready); /* NULL: not watched */
 };
 
 struct loop_timer {
@@ -44,6 +45,7 @@ enum loop_phase {
 struct loop_task {
 	struct loop_task *next; /* the loop's */
 	bool queued;
+	uint32_t turn; /* the loop's: the last turn that it ran in */
 	void (*fn)(struct loop_task *task);
 };
 
@@ -54,11 +56,16 @@ struct loop_message {
 };
 
 NODISCARD bool loop_new(struct loop **out, struct err *err);
+/* For tests: the clock stands at `now` until loop_clock_set(); sockets and posts stay real. */
+NODISCARD bool loop_new_simulated(msec_t now, struct loop **out, struct err *err);
+void loop_clock_set(struct loop *l, msec_t now);
+/* Runs the messages and tasks that wait, then frees; nobody may post any more. Takes NULL. */
 void loop_free(struct loop *l);
-void loop_run(struct loop *l);                   /* until loop_stop() */
-bool loop_turn(struct loop *l, msec_t wait_max); /* one turn, for tests; false once stopped */
-void loop_stop(struct loop *l);                  /* any thread, any time */
-msec_t loop_now(const struct loop *l);           /* read once per turn */
+void loop_run(struct loop *l); /* until loop_stop() */
+/* One turn, for tests; wait_max < 0: for ever. False once stopped. */
+bool loop_turn(struct loop *l, msec_t wait_max);
+void loop_stop(struct loop *l);        /* any thread, any time */
+msec_t loop_now(const struct loop *l); /* read once per turn */
 
 void loop_io_set(struct loop *l, struct loop_io *io, int fd, unsigned events,
 		 void (*fn)(struct loop_io *, unsigned)); /* adds, changes or leaves as it is */
@@ -69,7 +76,8 @@ void loop_timer_set(struct loop *l, struct loop_timer *t, msec_t at,
 		    void (*fn)(struct loop_timer *));
 void loop_timer_cancel(struct loop *l, struct loop_timer *t);
 
-/* Runs fn in this turn's phase; a task queued twice runs once. */
+/* Runs fn in this turn's phase; a task queued twice runs once. A task that ran already in this turn
+ * runs in the next one, which then does not wait: so each stream is written once per turn. */
 void loop_defer(struct loop *l, enum loop_phase phase, struct loop_task *task,
 		void (*fn)(struct loop_task *));
 void loop_undefer(struct loop *l, struct loop_task *task);
@@ -80,7 +88,8 @@ void loop_post(struct loop *l, struct loop_message *take); /* any thread */
 NODISCARD bool loop_signals(struct loop *l, const int *signals, size_t n,
 			    void (*fn)(int signal, void *user), void *user, struct err *err);
 
-/* A scratch area of the loop for reading: one per thread, good until the caller returns. */
+/* A scratch area of the loop for reading: one per thread, good until the caller returns. Bytes that
+ * a stream lends during STREAM_READABLE lie there. */
 enum {
 	LOOP_SCRATCH = 256 * 1024 /* bytes; what one stream may read in one turn */
 };

@@ -1,0 +1,18 @@
+#pragma once
+/* What streams share per loop, so that an idle stream holds no buffer. Only for the floor net. */
+#include "base/buf.h"
+#include "net/loop.h"
+
+enum {
+	LOOP_CIPHER_OUT = 128 * 1024,   /* plaintext bytes that one stream seals in one turn */
+	LOOP_POOL_BUFS = 256,           /* empty buffers kept for the next stream that needs one */
+	LOOP_POOL_BUF_MAX = 64 * 1024,  /* bytes; larger ones are given back to the allocator */
+	LOOP_SCRATCH_SLACK = 64 * 1024, /* plaintext of records that the engine held before a read
+					 */
+};
+
+char *loop_cipher_in(struct loop *l);        /* LOOP_SCRATCH bytes for ciphertext that came */
+struct buf *loop_cipher_out(struct loop *l); /* empty; for ciphertext to send */
+/* A buffer without bytes, with memory from an earlier use where there is some. */
+struct buf loop_buf_get(struct loop *l);
+void loop_buf_put(struct loop *l, struct buf *take); /* forgets the bytes; *take is empty after */
