@@ -6,7 +6,7 @@
  */
 #include "base/arena.h"
 #include "base/buf.h"
-#include "http/message.h"
+#include "http/h1_engine.h"
 
 enum {
 	PTTH_PROTOCOL = 1,           /* Drawbridge-Protocol; only grows */
@@ -24,7 +24,10 @@ struct ptth_request {
 };
 
 void ptth_write_request(struct buf *out, const struct ptth_request *r);
-/* From a parsed head; strings go to the arena. ERR_PROTOCOL names the missing or bad field. */
+/*
+ * From a parsed head; `location_id` goes to the arena, the rest points into the head. ERR_PROTOCOL
+ * names the missing or bad field. Unknown fields are ignored; a higher protocol number is fine.
+ */
 NODISCARD bool ptth_read_request(const struct http_head *head, struct arena *arena,
 				 struct ptth_request *out, struct err *err);
 
@@ -36,5 +39,18 @@ struct ptth_answer {
 	char owners[400];      /* Drawbridge-Owners, as last known; empty */
 	int64_t date;          /* Unix seconds, 0: none */
 };
-/* Reads the answer's head and, for a refusal, its body. H1-like outcome: 1 done, 0 more, -1 bad. */
-int ptth_read_answer(struct str in, struct ptth_answer *out, size_t *used, struct err *err);
+/*
+ * Reads the answer's head and, for a refusal, its body. With H1_MORE, `status` is set as soon as
+ * the head was there, so that a refusal whose body was cut short is still a refusal. H1_BAD: no
+ * HTTP, a 101 to something else, or more than PTTH_ANSWER_MAX.
+ */
+enum h1_outcome ptth_read_answer(struct str in, struct ptth_answer *out, size_t *used,
+				 struct err *err);
+
+/* The fields of a 101: Upgrade, ALPN, Drawbridge-Tunnels, Drawbridge-Owners (when not empty);
+ * `fields` has room for PTTH_WELCOME_FIELDS; the number goes to the arena. Returns how many. */
+enum {
+	PTTH_WELCOME_FIELDS = 4,
+};
+size_t ptth_welcome_fields(unsigned tunnels, struct str owners, struct arena *arena,
+			   struct http_field *fields);

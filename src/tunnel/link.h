@@ -19,6 +19,7 @@ enum link_state {
 
 enum link_event {
 	LINK_EV_START,
+	LINK_EV_FOLLOW, /* as START after the first pause: the successor of a tunnel that drains */
 	LINK_EV_CONNECTED,
 	LINK_EV_WELCOME, /* 101 */
 	LINK_EV_LOST,
@@ -43,6 +44,7 @@ enum {
 	LINK_BACKOFF_MIN_MS = 250,
 	LINK_BACKOFF_MAX_MS = 30000,
 	LINK_STABLE_MS = 10000,
+	LINK_RETRY_AFTER_MAX_MS = 600000, /* a relay cannot send a connector away for longer */
 };
 
 struct link {
