@@ -1,0 +1,100 @@
+"""Malformed and smuggling-style HTTP on every listener of the control plane, and slow peers."""
+import os
+import socket
+import ssl
+import time
+
+from stage import Rest, equal, expect, raw_exchange
+
+
+def context():
+    plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    plain.check_hostname, plain.verify_mode = False, ssl.CERT_NONE
+    return plain
+
+
+CASES = {
+    "two lengths": b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    "length and chunked": b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "folded line": b"GET /x HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n",
+    "bare LF": b"GET /x HTTP/1.1\nHost: a\n\n",
+    "bare CR": b"GET /x HTTP/1.1\r\nHost: a\r\nX-A: b\rc\r\n\r\n",
+    "space before colon": b"GET /x HTTP/1.1\r\nHost : a\r\n\r\n",
+    "no host": b"GET /x HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET /x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "NUL": b"GET /x HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n",
+    "huge line": b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+    "huge header": b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20000 + b"\r\n\r\n",
+    "many headers": b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 500 + b"\r\n",
+    "huge chunk line": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;" + b"x" * 5000 + b"\r\na\r\n0\r\n\r\n",
+    "dots": b"GET /api/../../etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n",
+    "encoded dots": b"GET /api/%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "garbage": bytes(range(1, 255)) * 20,
+}
+
+
+def attack(port):
+    for name, data in CASES.items():
+        seen = raw_exchange(port, data, seconds=20, close_write=False, tls=context())
+        expect(seen == b"" or seen[:10] in (b"HTTP/1.1 4", b"HTTP/1.1 5"), f"{name}: saw {seen[:200]!r}")
+        expect(seen.count(b"HTTP/1.1 ") <= 1, f"{name}: several answers {seen[:300]!r}")
+
+
+def case_console(world):
+    """malformed HTTP on the console's listener is refused, and it goes on serving"""
+    attack(world.ports.console)
+    equal(Rest(world.ports.console).call("GET", "/healthz").status, 200, "/healthz")
+
+
+def case_tunnel_listener(world):
+    """malformed HTTP on the tunnels' listener is refused, and tunnels stay up"""
+    attack(world.ports.tunnel)
+    equal(world.state(), "Connected", "the tunnel")
+
+
+def case_admin(world):
+    """malformed HTTP on the connector's administration is refused, and it goes on serving"""
+    attack(world.ports.admin)
+    equal(Rest(world.ports.admin).call("GET", "/exposed?action=ping").status, 200, "ping")
+
+
+def case_tls_garbage(world):
+    """bytes that are no TLS are dropped on every TLS listener"""
+    for port in (world.ports.console, world.ports.tunnel, world.ports.admin):
+        for data in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"x" * 500, b"\0" * 100):
+            seen = raw_exchange(port, data, seconds=20, close_write=True)
+            expect(b"HTTP/1.1 2" not in seen, f"saw {seen[:100]!r}")
+    equal(Rest(world.ports.console).call("GET", "/healthz").status, 200, "/healthz")
+
+
+def case_body_too_large(world):
+    """a body over the limit is refused with 413 and the limit's name"""
+    answer = world.admin.call("PUT", "/api/v1/configuration/connector", b"{" + b" " * (3 << 20) + b"}",
+                              headers={"Content-Type": "application/json"})
+    equal(answer.status, 413, f"saw {answer}")
+    expect("max" in answer.text.lower() or "limit" in answer.text.lower(), f"no limit named: {answer}")
+
+
+def case_deep_json(world):
+    """JSON nested a thousand deep is refused with 400"""
+    answer = world.admin.call("PUT", "/api/v1/configuration/connector", "[" * 1000 + "]" * 1000,
+                              headers={"Content-Type": "application/json"})
+    equal(answer.status, 400, f"saw {answer}")
+
+
+def case_slow_head(world):
+    """a head that never ends is given up, and many of them keep nobody else out"""
+    slow = []
+    for _ in range(200):
+        s = socket.create_connection(("127.0.0.1", world.ports.proxy), timeout=60)
+        s.sendall(b"GET http://a/ HTTP/1.1\r\nHost: a\r\nX-")
+        slow.append(s)
+    equal(world.client().get(world.url("/public/hello.txt")).status, 200, "a request beside them")
+    seen = b""
+    slow[0].settimeout(90)
+    while piece := slow[0].recv(4096):
+        seen += piece
+    expect(seen == b"" or seen.startswith(b"HTTP/1.1 408"), f"saw {seen[:100]!r}")
+    for s in slow:
+        s.close()
