@@ -55,8 +55,10 @@ void h1_body_start(struct h1_body *b, const struct http_head *head);
 void h1_body_fini(struct h1_body *b);
 /*
  * Takes body bytes off the front of `in`: *used counts framing and data, *data is the next piece of
- * content (points into `in`; may be empty while *used > 0). Call until H1_MORE or complete.
- * H1_DONE: the body ended; trailers can be read.
+ * content (points into `in`; may be empty while *used > 0). Look at *data whatever the outcome.
+ * H1_MORE: not at the end yet; call again while bytes are left behind *used (a chunk's end ends a
+ * piece). All bytes of an unfinished body are used: nothing has to be fed twice.
+ * H1_DONE: the body ended (behind *used begins the next message); trailers can be read.
  */
 enum h1_outcome h1_body_read(struct h1_body *b, struct str in, size_t *used, struct str *data,
 			     struct err *err);
@@ -67,10 +69,14 @@ NODISCARD bool h1_body_trailers(struct h1_body *b, struct arena *arena, struct h
 bool h1_body_at_close(struct h1_body *b);
 
 /* ---- writing ---- */
-/* Request line, given fields, then the framing fields for head->body and the empty line. Fields
- * named Content-Length, Transfer-Encoding and Connection in the head are not copied: the framing is
- * ours. */
+/*
+ * Request line (head->path, or head->target when there is no path), Host from head->authority (the
+ * head's own Host field is copied only when that is empty), the fields, then the framing fields for
+ * head->body and the empty line. Fields of http_is_framing() are not copied: the framing is ours;
+ * but with head->upgrade the Upgrade field is, with "Connection: upgrade".
+ */
 void h1_write_request(struct buf *out, const struct http_head *head, bool keep_alive);
+/* See http_head.declared for an answer without a body. */
 void h1_write_response(struct buf *out, const struct http_head *head, bool keep_alive);
 void h1_write_chunk_head(struct buf *out, size_t len); /* then len bytes, then "\r\n" */
 void h1_write_last_chunk(struct buf *out, const struct http_field *trailers, size_t n);

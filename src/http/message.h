@@ -40,6 +40,13 @@ struct http_head {
 	struct http_field *fields;
 	size_t n_fields;
 	enum http_body body;
+	/*
+	 * An answer without a body (to HEAD, or 304): what its framing fields said, so that the
+	 * other side of a proxy can say the same. LENGTH: content_length is to be written.
+	 * TO_CLOSE: say nothing. NONE, the start: an ordinary answer whose body is empty
+	 * ("Content-Length: 0").
+	 */
+	enum http_body declared;
 	uint64_t content_length;
 	bool keep_alive;      /* the connection may carry another message after this */
 	bool expect_continue; /* Expect: 100-continue */
@@ -54,6 +61,12 @@ NODISCARD bool http_add(struct http_head *head, struct str name, struct str valu
 /* RFC 9110, 7.6.1: connection, keep-alive, proxy-connection, transfer-encoding, upgrade, te … and
  * what the Connection field itself lists. */
 bool http_is_hop_by_hop(const struct http_head *head, struct str name);
+/* The connection-specific fields that HTTP/2 forbids or that our own framing replaces, whatever
+ * Connection says: connection, keep-alive, proxy-connection, transfer-encoding, upgrade,
+ * content-length. */
+bool http_is_framing(struct str name);
+/* Credentials: authorization, proxy-authorization, cookie, set-cookie, token headers. */
+bool http_is_sensitive(struct str name);
 const char *http_reason(unsigned status);          /* "Not Found"; "" when unknown */
 bool http_is_token(struct str s);                  /* RFC 9110, 5.6.2 */
 bool http_is_field_value(struct str s);            /* visible, SP, HTAB, obs-text; no CR LF NUL */

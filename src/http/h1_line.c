@@ -1,0 +1,67 @@
+#include "http/h1_priv.h"
+
+enum h1_line h1_take_line(struct str in, size_t max, struct str *line, size_t *used)
+{
+	const char *lf = in.len ? memchr(in.at, '\n', in.len) : NULL;
+	/* With its CR, which may be there without the LF. */
+	size_t len = lf ? (size_t)(lf - in.at) : in.len;
+	if (len > max + 1) {
+		return H1_LINE_LONG;
+	}
+	if (lf == NULL) {
+		return H1_LINE_MORE;
+	}
+	if (len == 0 || in.at[len - 1] != '\r') {
+		return H1_LINE_BARE_LF;
+	}
+	*line = (struct str){in.at, len - 1};
+	*used = len + 1;
+	return H1_LINE_OK;
+}
+
+/* Bit 7 of each byte of `x` that is below 0x20, or is DEL; may also mark the byte above such a one.
+ */
+static uint64_t suspects(uint64_t x)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	const uint64_t tops = 0x8080808080808080u;
+	uint64_t del = x ^ (ones * 0x7f);
+	return (((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & tops;
+}
+
+/* http_is_field_value() for the hot path: eight bytes at a time. */
+static bool is_value(struct str s)
+{
+	while (s.len >= 8) {
+		uint64_t x;
+		memcpy(&x, s.at, 8);
+		if (suspects(x) && !http_is_field_value(str_first(s, 8))) {
+			return false;
+		}
+		s.at += 8;
+		s.len -= 8;
+	}
+	return http_is_field_value(s);
+}
+
+const char *h1_parse_field(struct str line, struct http_field *out)
+{
+	const char *colon = line.len ? memchr(line.at, ':', line.len) : NULL;
+	if (line.len && (line.at[0] == ' ' || line.at[0] == '\t')) {
+		return "a field folded over two lines";
+	}
+	if (colon == NULL) {
+		return "a field without a colon";
+	}
+	struct str name = {line.at, (size_t)(colon - line.at)};
+	if (!http_is_token(name)) {
+		return "a field name that is no token";
+	}
+	struct str value = str_trim(str_skip(line, name.len + 1));
+	if (!is_value(value)) {
+		return "a control character in a field";
+	}
+	*out = (struct http_field){
+		.name = name, .value = value, .sensitive = http_is_sensitive(name)};
+	return NULL;
+}

@@ -1,0 +1,111 @@
+#include "http/message.h"
+
+#include "unit/unit.h"
+
+TEST(a_field_is_found_in_any_spelling)
+{
+	struct http_field fields[] = {
+		{STR("Accept"), STR("a"), false},
+		{STR("X-A"), STR("1"), false},
+		{STR("x-a"), STR("2"), false},
+		{STR("Empty"), STR_NONE, false},
+	};
+	struct http_head head = {.fields = fields, .n_fields = COUNT(fields)};
+	size_t at = 0;
+	assert_true(str_eq(http_find(&head, STR("x-A"), &at)->value, STR("1")));
+	assert_true(str_eq(http_find(&head, STR("x-A"), &at)->value, STR("2")));
+	assert_null(http_find(&head, STR("x-A"), &at));
+	assert_null(http_value(&head, STR("absent")).at);
+	assert_non_null(http_value(&head, STR("empty")).at);
+	assert_int_equal(http_value(&head, STR("empty")).len, 0);
+}
+
+TEST(the_hundred_and_first_field_is_refused)
+{
+	static struct http_field fields[HTTP_FIELDS_MAX];
+	struct http_head head = {.fields = fields};
+	for (size_t i = 0; i < HTTP_FIELDS_MAX; i++) {
+		assert_true(http_add(&head, STR("a"), STR("b")));
+	}
+	assert_false(http_add(&head, STR("a"), STR("b")));
+	assert_int_equal(head.n_fields, HTTP_FIELDS_MAX);
+}
+
+TEST(hop_by_hop_is_the_list_and_what_connection_lists)
+{
+	struct http_field fields[] = {
+		{STR("Connection"), STR("close, X-Mine"), false},
+		{STR("Connection"), STR("x-other"), false},
+	};
+	struct http_head head = {.fields = fields, .n_fields = COUNT(fields)};
+	const struct str yes[] = {
+		STR("connection"),
+		STR("Keep-Alive"),
+		STR("TE"),
+		STR("upgrade"),
+		STR("x-mine"),
+		STR("X-Other"),
+		STR("Proxy-Connection"),
+		STR("Transfer-Encoding"),
+	};
+	const struct str no[] = {STR("content-length"), STR("host"), STR("x-min"), STR("trailer")};
+	for (size_t i = 0; i < COUNT(yes); i++) {
+		assert_true(http_is_hop_by_hop(&head, yes[i]));
+	}
+	for (size_t i = 0; i < COUNT(no); i++) {
+		assert_false(http_is_hop_by_hop(&head, no[i]));
+	}
+}
+
+TEST(credentials_are_sensitive)
+{
+	assert_true(http_is_sensitive(STR("Cookie")));
+	assert_true(http_is_sensitive(STR("SET-COOKIE")));
+	assert_true(http_is_sensitive(STR("authorization")));
+	assert_true(http_is_sensitive(STR("Proxy-Authorization")));
+	assert_true(http_is_sensitive(STR("SAP-Connectivity-Authentication")));
+	assert_true(http_is_sensitive(STR("SAP-Connectivity-Technical-Authentication")));
+	assert_false(http_is_sensitive(STR("accept")));
+	assert_false(http_is_sensitive(STR("cookies")));
+}
+
+TEST(reasons_are_found)
+{
+	assert_string_equal(http_reason(100), "Continue");
+	assert_string_equal(http_reason(404), "Not Found");
+	assert_string_equal(http_reason(507), "Insufficient Storage");
+	assert_string_equal(http_reason(299), "");
+	assert_string_equal(http_reason(0), "");
+	for (unsigned status = 1; status < 600; status++) {
+		assert_non_null(http_reason(status));
+	}
+}
+
+TEST(tokens_and_values_are_told_apart)
+{
+	assert_true(http_is_token(STR("X-a_1!#$%&'*+.^`|~")));
+	assert_false(http_is_token(STR("")));
+	assert_false(http_is_token(STR("a b")));
+	assert_false(http_is_token(STR("a:")));
+	assert_false(http_is_token(STR("\xc3\xa4")));
+	assert_true(http_is_field_value(STR("a\tb \xc3\xa4")));
+	assert_false(http_is_field_value(STR("a\rb")));
+	assert_false(http_is_field_value(STR("a\0b")));
+	assert_false(http_is_field_value(STR("a\x7f")));
+	assert_true(http_method_is_idempotent(STR("PUT")));
+	assert_false(http_method_is_idempotent(STR("POST")));
+	assert_false(http_method_is_idempotent(STR("put")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_field_is_found_in_any_spelling),
+		cmocka_unit_test(the_hundred_and_first_field_is_refused),
+		cmocka_unit_test(hop_by_hop_is_the_list_and_what_connection_lists),
+		cmocka_unit_test(credentials_are_sensitive),
+		cmocka_unit_test(reasons_are_found),
+		cmocka_unit_test(tokens_and_values_are_told_apart),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
