@@ -4,7 +4,9 @@
  * 10,000 entries costs jansson 400 ms, docs in spec). RFC 8259.
  *
  * Read: json_parse() gives a tree; struct json is jansson's value, lent or owned as named here.
- * Numbers must fit int64; duplicate keys are refused; depth and size are bounded.
+ * Numbers must fit int64; duplicate keys, \u0000 and what is no UTF-8 are refused; depth and size
+ * are bounded (ERR_LIMIT; anything else wrong in the text is ERR_CONFIG). A tree's memory is wiped
+ * when it is freed, since passwords pass through it.
  * A "tolerant" getter also takes "true", "17" as strings, as clients of the original send them.
  */
 #include "base/buf.h"
@@ -60,7 +62,8 @@ void jsonw_str(struct jsonw *w, struct str s);    /* bytes that are no UTF-8 bec
 void jsonw_int(struct jsonw *w, int64_t n);
 void jsonw_bool(struct jsonw *w, bool b);
 void jsonw_null(struct jsonw *w);
-void jsonw_raw(struct jsonw *w, struct str json); /* a value that is JSON already */
+void jsonw_raw(struct jsonw *w, struct str json);       /* a value that is JSON already */
+void jsonw_tree(struct jsonw *w, const struct json *j); /* a value that was read; NULL: null */
 /* key and value in one call */
 void jsonw_key_str(struct jsonw *w, const char *key, struct str s);
 void jsonw_key_text(struct jsonw *w, const char *key, const char *s);

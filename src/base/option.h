@@ -12,7 +12,7 @@
 
 enum option_type {
 	OPTION_BOOL,  /* on/off, true/false, yes/no */
-	OPTION_TEXT,  /* char *, owned by the object */
+	OPTION_TEXT,  /* char *, owned by the object; an empty value means unset: NULL */
 	OPTION_PORT,  /* uint16_t, 0 where the row's least allows it: "any free port" */
 	OPTION_COUNT, /* uint32_t, a plain number */
 	OPTION_BYTES, /* size_t: 512B, 64KiB, 16MiB, 1GiB */
@@ -57,3 +57,25 @@ void options_write_help(const struct option *table, struct buf *out);
 void options_write_example(const struct option *table, struct buf *out); /* the commented file */
 void options_write_man(const struct option *table,
 		       struct buf *out); /* mdoc rows for section OPTIONS */
+
+/* ---- the start of a program: everything above in its order ---- */
+struct option_program {
+	const char *name;    /* "drawbridge-cloud" */
+	const char *summary; /* one line for --help */
+	const char *config;  /* file read when --config names none; it may be absent. NULL: none */
+};
+
+enum options_outcome {
+	OPTIONS_READ,   /* go on */
+	OPTIONS_SHOWN,  /* --help, --version or --example-config was answered on stdout: exit 0 */
+	OPTIONS_FAILED, /* see err: print it, exit 2 */
+};
+
+/*
+ * Defaults, then the file (`--config FILE`, DRAWBRIDGE_CONFIG, or the program's own), then the
+ * environment, then the words. Words that are no options are refused. `object` is zeroed before;
+ * options_fini() is due whatever the outcome.
+ */
+NODISCARD enum options_outcome options_load(const struct option *table, void *object,
+					    const struct option_program *program, int argc,
+					    char **argv, struct err *err);

@@ -1,0 +1,60 @@
+#include "base/json.h"
+
+#include "unit/unit.h"
+
+TEST(commas_come_by_themselves)
+{
+	AUTO_BUF struct buf b = BUF(1000);
+	struct jsonw w = jsonw_to(&b);
+	jsonw_object(&w);
+	jsonw_key(&w, "list");
+	jsonw_array(&w);
+	jsonw_int(&w, INT64_MIN);
+	jsonw_array(&w);
+	jsonw_array_end(&w);
+	jsonw_null(&w);
+	jsonw_array_end(&w);
+	jsonw_key_bool(&w, "yes", true);
+	jsonw_key_int(&w, "n", 7);
+	jsonw_key_text(&w, "none", NULL);
+	jsonw_key(&w, "raw");
+	jsonw_raw(&w, STR("{}"));
+	jsonw_object_end(&w);
+	assert_str(buf_str(&b), "{\"list\":[-9223372036854775808,[],null],\"yes\":true,\"n\":7,"
+				"\"none\":\"\",\"raw\":{}}");
+}
+
+TEST(what_was_written_reads_back_whatever_the_bytes)
+{
+	char bytes[255];
+	for (size_t i = 0; i < sizeof bytes; i++) {
+		bytes[i] = (char)(i + 1);
+	}
+	AUTO_BUF struct buf b = BUF(4000);
+	struct jsonw w = jsonw_to(&b);
+	jsonw_str(&w, str_make(bytes, sizeof bytes));
+	assert_true(str_contains(buf_str(&b), STR("\\t\\n\\u000b\\f\\r")));
+	assert_true(str_contains(buf_str(&b), STR("\\\"#$")));
+	struct err err = {0};
+	AUTO(json_free) struct json *j = NULL;
+	assert_ok(json_parse(buf_str(&b), 4000, &j, &err), &err);
+	struct str back = STR_NONE;
+	assert_true(json_str(j, &back));
+	assert_int_equal(back.len, 127 + 128 * 3); /* each byte above 0x7F became U+FFFD */
+	assert_memory_equal(back.at, bytes, 127);
+}
+
+TEST(utf8_passes_unchanged)
+{
+	AUTO_BUF struct buf b = BUF(100);
+	struct jsonw w = jsonw_to(&b);
+	jsonw_str(&w, STR("z\xc3\xa4\xf0\x9f\x8c\x89"));
+	assert_str(buf_str(&b), "\"z\xc3\xa4\xf0\x9f\x8c\x89\"");
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(commas_come_by_themselves),
+	cmocka_unit_test(what_was_written_reads_back_whatever_the_bytes),
+	cmocka_unit_test(utf8_passes_unchanged),
+};
+UNIT_MAIN(tests)
