@@ -72,7 +72,8 @@ void dialer_retarget(struct dialer *d, const struct dialer_target *target);
 void dialer_hurry(struct dialer *d);
 /* Shutdown: open tunnels drain, nothing new is dialled. LINK_IDLE and tunnels == 0: done. */
 void dialer_drain(struct dialer *d);
-/* At once; streams get H2_CLOSED in this call. dialer_start() works again. */
+/* At once; streams get H2_CLOSED in this call. dialer_start() works again. Not from inside
+ * on_stream. */
 void dialer_stop(struct dialer *d);
 /* Stops and frees; no callback after it. Takes NULL. Not from inside on_stream. */
 void dialer_free(struct dialer *d);
