@@ -35,7 +35,7 @@ enum stream_event {
 
 typedef void stream_fn(struct stream *s, enum stream_event event, void *user);
 
-/* Adopts a connected descriptor (non-blocking, taken). */
+/* Adopts a connected descriptor (non-blocking, taken); it is open at once, without STREAM_OPEN. */
 struct stream *stream_adopt(struct loop *l, int take_fd, stream_fn *fn, void *user);
 /* Connects to the first address that answers, each within `timeout`. STREAM_OPEN or STREAM_FAILED.
  */
@@ -44,9 +44,12 @@ struct stream *stream_connect(struct loop *l, const struct address *addresses, s
 /*
  * Starts TLS on a plain stream (right after adopt or connect, or after a proxy's CONNECT answer);
  * what was read and not consumed is fed to the engine. Ends in STREAM_OPEN or STREAM_FAILED.
+ * `jobs` NULL: the handshake runs on the loop, for keys that never block. A peer that ends TLS
+ * without close_notify is STREAM_FAILED, since what it sent may be cut short.
  */
 void stream_start_tls(struct stream *s, struct tls_engine *take, struct jobs *jobs, msec_t timeout);
-/* Waits for FIN of nothing: sends what is queued, then closes. No more events. */
+/* Sends what is queued and FIN, then closes; no more events. If the peer is still sending then, its
+ * bytes are thrown away for up to 2 s, so that the answer is not lost to a reset. */
 void stream_close_after_flush(struct stream *s, msec_t timeout);
 void stream_close(struct stream *s);
 /* Sends FIN (and close_notify) when what is queued has gone. */
@@ -65,7 +68,11 @@ void stream_wrote(struct stream *s, size_t len);
 size_t
 stream_queued(const struct stream *s); /* plaintext and ciphertext bytes not yet in the kernel */
 uint64_t stream_sent(const struct stream *s); /* payload bytes that the kernel took, since start */
-/* Called in phase FLUSH before encrypting: the last chance to produce output (the HTTP/2 engine).
+/*
+ * Called in phase FLUSH before encrypting: the last chance to produce output (the HTTP/2 engine).
+ * It looks at stream_queued() and stops there by its own limit; when the kernel took bytes,
+ * STREAM_SENT comes, and stream_wants_flush() in there gives it the next turn (inside the filler
+ * it does nothing).
  */
 void stream_set_filler(struct stream *s, void (*fill)(struct stream *s, void *user));
 void stream_wants_flush(struct stream *s); /* makes the filler run this turn */
