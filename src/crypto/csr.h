@@ -2,10 +2,16 @@
 /* Certificate signing requests (PKCS#10, RFC 2986), made and read. */
 #include "crypto/key.h"
 
+enum {
+	CSR_DER_MAX = 16 * 1024, /* bytes; a longer request is refused before it is parsed */
+};
+
 struct csr_facts {
 	char subject[512];    /* RFC 2253 form */
-	char common_name[65]; /* ub-common-name, RFC 5280 A.1 */
+	char common_name[65]; /* ub-common-name, RFC 5280 A.1; empty when absent or longer */
 	uint8_t spki_sha256[32];
+	uint8_t spki[KEY_SPKI_MAX]; /* DER, for issue_certificate() */
+	size_t spki_len;
 	char key_type[16];
 };
 

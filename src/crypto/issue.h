@@ -15,6 +15,7 @@ enum issue_profile {
 
 enum {
 	ISSUE_SANS_MAX = 16,
+	ISSUE_LEAF_SECONDS_MAX = 825 * 86400, /* longest validity of a connector or server */
 };
 
 struct issue_facts {

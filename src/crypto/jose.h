@@ -11,6 +11,7 @@
 enum {
 	JOSE_TOKEN_MAX = KIB(16), /* bytes of a token that is looked at; longer ones are refused */
 	JOSE_KEYS_MAX = 16,
+	JOSE_KID_MAX = 128, /* bytes of a key's name, with its NUL */
 };
 
 struct jose_keys; /* a key set (RFC 7517, 5); immutable, safe from several threads */

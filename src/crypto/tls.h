@@ -29,6 +29,7 @@ enum tls_peer_policy {
 struct tls_settings {
 	bool server;
 	bool allow_tls12; /* back ends only */
+	bool only_tls12;  /* a back end that fails with 1.3; needs allow_tls12 */
 	enum tls_peer_policy peer;
 	struct str chain_pem;   /* own certificate chain, leaf first; empty: none */
 	struct key *key;        /* lent; must outlive the config; NULL: none */

@@ -1,0 +1,368 @@
+#include "crypto/tls.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+
+#include "crypto/ossl.h"
+#include "crypto/tls_config.h"
+
+struct tls_engine {
+	struct tls_config *config; /* counted */
+	SSL *ssl;
+	struct str in;   /* lent ciphertext, or what is left of `kept` */
+	struct buf kept; /* ciphertext that had to outlive the caller's buffer */
+	struct buf *out; /* the caller's, only during a call */
+	char *peer_name; /* for messages; NULL for a server */
+	bool failed;     /* SSL must not be used any more, not even for close_notify */
+	enum tls_peer_state peer;
+	struct cert_facts *facts; /* with a peer's certificate only: 1.2 KB per idle tunnel */
+};
+
+enum {
+	/* Two records: what can be behind the last handshake message when a caller feeds at most
+	 * what it read at once. Beyond, the peer's flood ends in ERR_LIMIT. */
+	KEPT_MAX = 256 * 1024,
+};
+
+/* ---- the BIO over our buffers: reads what was fed, and always accepts what is written ---- */
+
+static int bio_read(BIO *bio, char *into, int cap)
+{
+	struct tls_engine *e = BIO_get_data(bio);
+	struct str part = str_first(e->in, cap > 0 ? (size_t)cap : 0);
+
+	BIO_clear_retry_flags(bio);
+	if (part.len == 0) {
+		BIO_set_retry_read(bio);
+		return -1;
+	}
+	memcpy(into, part.at, part.len);
+	e->in = str_skip(e->in, part.len);
+	return (int)part.len;
+}
+
+static int bio_write(BIO *bio, const char *bytes, int len)
+{
+	struct tls_engine *e = BIO_get_data(bio);
+
+	BIO_clear_retry_flags(bio);
+	if (e->out != NULL) {
+		buf_add(e->out, bytes, (size_t)len); /* its failure is sticky: seen at the end */
+	}
+	return len;
+}
+
+static long bio_ctrl(UNUSED BIO *bio, int command, UNUSED long n, UNUSED void *p)
+{
+	return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+static int bio_create(BIO *bio)
+{
+	BIO_set_init(bio, 1);
+	return 1;
+}
+
+BIO_METHOD *tls_bio_method(void)
+{
+	BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "drawbridge buffers");
+
+	if (m == NULL || BIO_meth_set_read(m, bio_read) != 1 ||
+	    BIO_meth_set_write(m, bio_write) != 1 || BIO_meth_set_ctrl(m, bio_ctrl) != 1 ||
+	    BIO_meth_set_create(m, bio_create) != 1) {
+		BIO_meth_free(m);
+		return NULL;
+	}
+	return m;
+}
+
+/* ---- life ---- */
+
+static bool name_peer(struct tls_engine *e, const char *name, struct err *err)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(e->ssl);
+	unsigned char address[16];
+	bool is_address =
+		inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
+
+	e->peer_name = must_strdup(name);
+	if (is_address) {
+		return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1 ||
+		       err_ossl(err, ERR_CONFIG, "the peer's address");
+	}
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	return (SSL_set_tlsext_host_name(e->ssl, name) == 1 &&
+		X509_VERIFY_PARAM_set1_host(param, name, 0) == 1) ||
+	       err_ossl(err, ERR_CONFIG, "the peer's name");
+}
+
+bool tls_engine_new(struct tls_config *c, const char *peer_name, struct tls_engine **out,
+		    struct err *err)
+{
+	if (c->peer == TLS_PEER_VERIFY && (peer_name == NULL || peer_name[0] == '\0')) {
+		return err_set(err, ERR_CONFIG, "without the peer's name nothing can be verified");
+	}
+	AUTO(tls_engine_free) struct tls_engine *e = NEW(struct tls_engine);
+	e->config = tls_config_ref(c);
+	e->kept = BUF(KEPT_MAX);
+	e->ssl = SSL_new(c->ctx);
+	BIO *bio = e->ssl != NULL ? BIO_new(c->bio) : NULL;
+	if (bio == NULL) {
+		return err_ossl(err, ERR_SYSTEM, "TLS engine");
+	}
+	BIO_set_data(bio, e);
+	SSL_set_bio(e->ssl, bio, bio);
+	if (c->server) {
+		SSL_set_accept_state(e->ssl);
+	} else {
+		SSL_set_connect_state(e->ssl);
+	}
+	if (!c->server && peer_name != NULL && !name_peer(e, peer_name, err)) {
+		return false;
+	}
+	*out = TAKE(e);
+	return true;
+}
+
+void tls_engine_free(struct tls_engine *e)
+{
+	if (e == NULL) {
+		return;
+	}
+	SSL_free(e->ssl);
+	tls_config_unref(e->config);
+	buf_fini(&e->kept);
+	free(e->peer_name);
+	free(e->facts);
+	free(e);
+}
+
+/* ---- bytes ---- */
+
+/* Copies what is still unread of the lent bytes, so that the loan ends. */
+static void keep_input(struct tls_engine *e)
+{
+	if (e->in.len == 0) {
+		buf_reset(&e->kept);
+		return;
+	}
+	if (e->kept.len > 0 && e->in.at + e->in.len == e->kept.at + e->kept.len) {
+		buf_drop_front(&e->kept, e->kept.len - e->in.len);
+	} else {
+		buf_reset(&e->kept);
+		buf_add_str(&e->kept, e->in);
+	}
+	e->in = buf_str(&e->kept);
+}
+
+void tls_feed(struct tls_engine *e, struct str ciphertext)
+{
+	if (e->in.len == 0) {
+		e->in = ciphertext;
+		return;
+	}
+	keep_input(e);
+	buf_add_str(&e->kept, ciphertext);
+	e->in = buf_str(&e->kept);
+}
+
+static bool explain_certificate(const struct tls_engine *e, struct err *err)
+{
+	long why = SSL_get_verify_result(e->ssl);
+	const char *name = e->peer_name != NULL ? e->peer_name : "the peer";
+
+	if (e->config->peer != TLS_PEER_VERIFY || why == X509_V_OK) {
+		return false;
+	}
+	ossl_forget();
+	err_set(err, ERR_DENIED, "the certificate of %s is not accepted: %s", name,
+		X509_verify_cert_error_string(why));
+	return true;
+}
+
+/* The one place that turns what OpenSSL returned into an outcome, and leaves its queue empty. */
+static enum tls_outcome outcome_of(struct tls_engine *e, int returned, const char *what,
+				   struct err *err)
+{
+	int code = SSL_get_error(e->ssl, returned);
+
+	if (e->out != NULL && buf_failed(e->out)) {
+		e->failed = true;
+		ossl_forget();
+		err_set(err, ERR_LIMIT, "%s: no room for the ciphertext", what);
+		return TLS_FAILED;
+	}
+	switch (code) {
+	case SSL_ERROR_NONE:
+		return TLS_OK;
+	case SSL_ERROR_WANT_READ:
+		ossl_forget();
+		if (buf_failed(&e->kept)) {
+			e->failed = true;
+			err_set(err, ERR_LIMIT, "%s: too much unread ciphertext", what);
+			return TLS_FAILED;
+		}
+		return TLS_WANT_INPUT;
+	case SSL_ERROR_ZERO_RETURN:
+		ossl_forget();
+		return TLS_CLOSED;
+	default:
+		e->failed = true;
+		if (!explain_certificate(e, err)) {
+			err_ossl(err, ERR_PROTOCOL, what);
+		}
+		return TLS_FAILED;
+	}
+}
+
+static bool usable(const struct tls_engine *e, struct err *err)
+{
+	return !e->failed || err_set(err, ERR_PROTOCOL, "the TLS connection has failed before");
+}
+
+/*
+ * DESIGN, "who is let in": OpenSSL keeps one error only, so a forged expired certificate would look
+ * like an expired one. Without the clock, what is left is a reason not to believe it at all.
+ */
+static void judge_peer(struct tls_engine *e)
+{
+	AUTO(X509_free) X509 *leaf = SSL_get1_peer_certificate(e->ssl);
+	struct err ignored = {0};
+
+	if (leaf == NULL) {
+		e->peer = TLS_PEER_ABSENT;
+		return;
+	}
+	e->facts = NEW(struct cert_facts);
+	e->peer = TLS_PEER_UNTRUSTED;
+	if (!ossl_cert_facts(leaf, e->facts, &ignored)) {
+		*e->facts = (struct cert_facts){0};
+		return;
+	}
+	if (e->config->peer == TLS_PEER_VERIFY ||
+	    (e->config->judges != NULL &&
+	     ossl_verify(e->config->judges, leaf, SSL_get_peer_cert_chain(e->ssl), 0,
+			 e->config->server ? "ssl_client" : "ssl_server", &ignored))) {
+		e->peer = TLS_PEER_TRUSTED;
+	}
+}
+
+enum tls_outcome tls_handshake(struct tls_engine *e, struct buf *out, struct err *err)
+{
+	if (!usable(e, err)) {
+		return TLS_FAILED;
+	}
+	if (SSL_is_init_finished(e->ssl)) {
+		return TLS_OK;
+	}
+	ossl_forget();
+	e->out = out;
+	enum tls_outcome o = outcome_of(e, SSL_do_handshake(e->ssl), "TLS handshake", err);
+	e->out = NULL;
+	keep_input(e);
+	if (o == TLS_OK) {
+		judge_peer(e);
+	}
+	return o;
+}
+
+enum tls_outcome tls_read(struct tls_engine *e, void *into, size_t cap, size_t *n, struct buf *out,
+			  struct err *err)
+{
+	size_t got = 0;
+
+	if (!usable(e, err)) {
+		return TLS_FAILED;
+	}
+	ossl_forget();
+	e->out = out;
+	enum tls_outcome o = outcome_of(e, SSL_read_ex(e->ssl, into, cap, &got), "TLS", err);
+	e->out = NULL;
+	if (o == TLS_OK) {
+		*n = got;
+	} else {
+		buf_reset(&e->kept); /* all was taken */
+		e->in = STR_NONE;
+	}
+	return o;
+}
+
+bool tls_write(struct tls_engine *e, struct str plain, struct buf *out, struct err *err)
+{
+	if (!usable(e, err)) {
+		return false;
+	}
+	if (!SSL_is_init_finished(e->ssl)) {
+		return err_set(err, ERR_PROTOCOL, "the TLS handshake has not ended");
+	}
+	ossl_forget();
+	e->out = out;
+	enum tls_outcome o = TLS_OK;
+	while (plain.len > 0 && o == TLS_OK) {
+		struct str part = str_first(plain, TLS_RECORD_MAX);
+		size_t written = 0;
+		o = outcome_of(e, SSL_write_ex(e->ssl, part.at, part.len, &written), "TLS", err);
+		plain = str_skip(plain, written);
+	}
+	e->out = NULL;
+	if (o == TLS_WANT_INPUT || o == TLS_CLOSED) {
+		return err_set(err, ERR_PROTOCOL, "TLS: writing waits for the peer");
+	}
+	return o == TLS_OK;
+}
+
+void tls_close_notify(struct tls_engine *e, struct buf *out)
+{
+	if (e->failed || !SSL_is_init_finished(e->ssl)) {
+		return; /* RFC 8446, 6.1: only of a connection that stands */
+	}
+	ossl_forget();
+	e->out = out;
+	(void)SSL_shutdown(e->ssl);
+	e->out = NULL;
+	ossl_forget();
+}
+
+/* ---- what is known of the peer ---- */
+
+enum tls_peer_state tls_peer(const struct tls_engine *e, struct cert_facts *facts)
+{
+	if (facts != NULL && e->facts != NULL) {
+		*facts = *e->facts;
+	}
+	return e->peer;
+}
+
+bool tls_peer_chain_pem(const struct tls_engine *e, struct buf *pem)
+{
+	STACK_OF(X509) *chain = SSL_get_peer_cert_chain(e->ssl);
+	size_t before = pem->len;
+
+	if (e->config->server) { /* there the chain comes without its leaf */
+		AUTO(X509_free) X509 *leaf = SSL_get1_peer_certificate(e->ssl);
+		if (leaf == NULL || !ossl_cert_pem(leaf, pem)) {
+			return false;
+		}
+	}
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		if (!ossl_cert_pem(sk_X509_value(chain, i), pem)) {
+			return false;
+		}
+	}
+	return pem->len > before && !buf_failed(pem);
+}
+
+const char *tls_alpn(const struct tls_engine *e)
+{
+	const unsigned char *name = NULL;
+	unsigned len = 0;
+
+	SSL_get0_alpn_selected(e->ssl, &name, &len);
+	/* Only our own one can have been chosen, and the configuration has it with a NUL behind. */
+	return len > 0 && e->config->has_alpn ? (const char *)e->config->alpn + 1 : "";
+}
+
+const char *tls_version(const struct tls_engine *e)
+{
+	return SSL_get_version(e->ssl);
+}
