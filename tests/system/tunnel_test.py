@@ -1,10 +1,12 @@
 """Who may open tunnels, and through what: certificates, locations, corporate proxies, first contact."""
+import json
 import os
+import socket
 import ssl
 import subprocess
 import uuid
 
-from servers import Squid
+from servers import Squid, basic
 from stage import ProxyClient, equal, expect, free_ports, raw_exchange, wait_for
 
 DATABASES = ("sqlite", "postgresql")
