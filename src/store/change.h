@@ -22,11 +22,17 @@ struct change;
 void change_record(struct change *c, const struct change_audit *audit);
 typedef bool change_fn(struct db *db, struct change *c, void *user, struct err *err);
 
-/* *n is the head's number after the commit; may be NULL. */
+/*
+ * *n is the head's number after the commit; may be NULL. A head below one that this process has
+ * seen is ERR_STORE (the database was rolled back under a running node): here and in store_head().
+ */
 NODISCARD bool store_change(struct store *s, change_fn *fn, void *user, int64_t *n,
 			    struct err *err);
 NODISCARD bool store_head(struct store *s, int64_t *n, struct err *err);
-/* A denied attempt: into the chain per node, batched by the caller. */
+/* A denied attempt: into the chain of this node (store_set_node), batched by the caller. */
 NODISCARD bool store_denied(struct store *s, const struct change_audit *audit, struct err *err);
-/* Walks the whole chain; ERR_STORE names the first row that is changed, missing or out of order. */
+/*
+ * Walks the chain of changes up to the head, and then each node's chain of denied attempts; *rows
+ * counts both. ERR_STORE names the first row that is changed, missing or out of order.
+ */
 NODISCARD bool store_verify_audit(struct store *s, int64_t *rows, struct err *err);

@@ -1,7 +1,6 @@
 """What breaks, and what must not be lost: processes killed under load, restarts in order, keyd."""
 import os
 import signal
-import time
 
 from stage import Load, ProxyClient, equal, expect, wait_for
 

@@ -1,8 +1,6 @@
 """Malformed and smuggling-style HTTP on every listener of the control plane, and slow peers."""
-import os
 import socket
 import ssl
-import time
 
 from stage import Rest, equal, expect, raw_exchange
 

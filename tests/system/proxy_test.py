@@ -2,8 +2,6 @@
 import hashlib
 import http.client
 import socket
-import threading
-import time
 
 import pieces
 from stage import ProxyClient, equal, expect, raw_exchange, wait_for

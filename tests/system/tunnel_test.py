@@ -1,12 +1,10 @@
 """Who may open tunnels, and through what: certificates, locations, corporate proxies, first contact."""
-import json
 import os
-import socket
 import ssl
 import subprocess
 import uuid
 
-from servers import Squid, basic
+from servers import Squid
 from stage import ProxyClient, equal, expect, free_ports, raw_exchange, wait_for
 
 DATABASES = ("sqlite", "postgresql")

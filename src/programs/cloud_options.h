@@ -1,0 +1,22 @@
+#pragma once
+/* Settings of drawbridge-cloud, from one table: see base/option.h. docs/operation.md explains them.
+ */
+#include "base/option.h"
+
+struct cloud_options {
+	char *config_file, *state_dir, *database, *master_key_file, *keyd_path, *user;
+	char *role;        /* "all", "relay", "control" */
+	char *node_name;   /* of this relay in claims; empty: host name */
+	char *region_host; /* host[:port] that connectors dial */
+	char *listen_console, *listen_tunnel, *listen_proxy, *listen_metrics;
+	char *server_names; /* comma list: names and addresses in the listeners' certificate */
+	char *proxy_host;   /* what service keys name as the HTTP proxy's host */
+	char *token_url;    /* base URL of the token server in service keys */
+	char *log_level, *log_format;
+	uint32_t workers, job_threads;
+	msec_t certificate_validity, renew_expired, token_validity;
+	msec_t client_head_timeout, client_idle_timeout, answer_timeout, drain_timeout;
+	uint32_t tenant_queue_max, tenant_streams_max;
+};
+
+extern const struct option cloud_option_table[];

@@ -1,0 +1,183 @@
+/* The verifier of the hash chains: store_verify_audit() of change.h. */
+#include <assert.h>
+
+#include "store/change.h"
+#include "store/change_priv.h"
+#include "store/store_priv.h"
+
+enum {
+	PAGE = 500, /* rows of one query: bounds the memory on PostgreSQL */
+	NODES_MAX = 1000,
+};
+
+/* Where the walk of one chain is. */
+struct walk {
+	const char *chain; /* "audit", or "denied on {node}" */
+	struct str node;
+	int64_t n; /* last number seen */
+	uint8_t hash[32];
+	size_t hash_len; /* 0 before the first row */
+	int64_t rows;
+};
+
+static bool check_row(struct walk *w, struct stmt *st, struct err *err)
+{
+	struct row row = {.n = stmt_col_int(st, 0), .at_ms = stmt_col_int(st, 1)};
+	struct str stored = stmt_col_text(st, 2 + ROW_TEXTS);
+	uint8_t hash[32] = {0};
+
+	for (int i = 0; i < ROW_TEXTS; i++) {
+		row.texts[i] = stmt_col_text(st, 2 + i);
+	}
+	if (row.n != w->n + 1) {
+		return err_set(err, ERR_STORE, "%s: row %lld is missing", w->chain,
+			       (long long)(w->n + 1));
+	}
+	if (!change_hash_row(str_make(w->hash, w->hash_len), &row, hash, err)) {
+		return false;
+	}
+	if (stored.len != sizeof(hash) || memcmp(stored.at, hash, sizeof(hash)) != 0) {
+		return err_set(err, ERR_STORE, "%s: row %lld was changed or moved", w->chain,
+			       (long long)row.n);
+	}
+	memcpy(w->hash, hash, sizeof(hash));
+	w->hash_len = sizeof(hash);
+	w->n = row.n;
+	w->rows++;
+	return true;
+}
+
+static bool check_page(struct walk *w, struct stmt *st, int64_t *n, struct err *err)
+{
+	enum store_outcome outcome;
+
+	*n = 0;
+	while ((outcome = stmt_step(st, err)) == STORE_ROW) {
+		++*n;
+		if (!check_row(w, st, err)) {
+			return false;
+		}
+	}
+	stmt_reset(st);
+	return outcome == STORE_DONE;
+}
+
+static bool prepare_page(struct db *db, const struct walk *w, struct stmt **st, struct err *err)
+{
+	if (w->node.at == NULL) {
+		if (!db_prepare(db,
+				"SELECT n, at_ms, who, origin, tenant, what, object, was, became,"
+				" hash FROM audit WHERE n > $1 ORDER BY n LIMIT $2",
+				st, err)) {
+			return false;
+		}
+	} else {
+		if (!db_prepare(db,
+				"SELECT n, at_ms, who, origin, tenant, what, object, was, became,"
+				" hash FROM denied WHERE node = $3 AND n > $1 ORDER BY n LIMIT $2",
+				st, err)) {
+			return false;
+		}
+		stmt_text(*st, 3, w->node);
+	}
+	stmt_int(*st, 1, w->n);
+	stmt_int(*st, 2, PAGE);
+	return true;
+}
+
+/* Walks one chain and compares its end with its head. */
+static bool walk_chain(struct db *db, struct walk *w, int64_t head, struct str hash,
+		       struct err *err)
+{
+	int64_t n = PAGE;
+
+	while (n == PAGE) {
+		struct stmt *st;
+		if (!prepare_page(db, w, &st, err) || !check_page(w, st, &n, err)) {
+			return false;
+		}
+	}
+	if (w->n != head) {
+		return err_set(err, ERR_STORE, "%s: ends at row %lld, its head says %lld", w->chain,
+			       (long long)w->n, (long long)head);
+	}
+	if (!str_eq(hash, str_make(w->hash, w->hash_len))) {
+		return err_set(err, ERR_STORE, "%s: the head's hash is not that of row %lld",
+			       w->chain, (long long)head);
+	}
+	return true;
+}
+
+static bool verify_changes(struct db *db, int64_t *rows, struct err *err)
+{
+	struct walk w = {.chain = "audit"};
+	struct stmt *st;
+
+	if (!db_prepare(db, "SELECT n, hash FROM head WHERE one = 1", &st, err)) {
+		return false;
+	}
+	enum store_outcome outcome = stmt_step(st, err);
+	if (outcome != STORE_ROW) {
+		return outcome == STORE_FAILED
+			       ? false
+			       : err_set(err, ERR_STORE, "the head's row is missing");
+	}
+	if (!walk_chain(db, &w, stmt_col_int(st, 0), stmt_col_text(st, 1), err)) {
+		return false;
+	}
+	*rows += w.rows;
+	return true;
+}
+
+static bool verify_node(struct db *db, struct stmt *st, int64_t *rows, struct err *err)
+{
+	char chain[160];
+	struct walk w = {.chain = chain, .node = stmt_col_text(st, 0)};
+
+	snprintf(chain, sizeof(chain), "denied on %.*s", STR_ARGS(w.node));
+	if (!walk_chain(db, &w, stmt_col_int(st, 1), stmt_col_text(st, 2), err)) {
+		return false;
+	}
+	*rows += w.rows;
+	return true;
+}
+
+static bool verify_denied(struct db *db, int64_t *rows, struct err *err)
+{
+	struct stmt *st;
+	enum store_outcome outcome;
+
+	if (!db_prepare(db, "SELECT node, n, hash FROM denied_head ORDER BY node LIMIT $1", &st,
+			err)) {
+		return false;
+	}
+	stmt_int(st, 1, NODES_MAX);
+	while ((outcome = stmt_step(st, err)) == STORE_ROW) {
+		if (!verify_node(db, st, rows, err)) {
+			return false;
+		}
+	}
+	stmt_reset(st);
+	return outcome == STORE_DONE;
+}
+
+static bool verify(struct db *db, void *user, struct err *err)
+{
+	int64_t *rows = user;
+
+	*rows = 0;
+	return verify_changes(db, rows, err) && verify_denied(db, rows, err);
+}
+
+bool store_verify_audit(struct store *s, int64_t *rows, struct err *err)
+{
+	int64_t counted;
+
+	if (!store_read(s, verify, &counted, err)) {
+		return false;
+	}
+	if (rows != NULL) {
+		*rows = counted;
+	}
+	return true;
+}
