@@ -191,7 +191,7 @@ static bool fill(X509 *cert, const struct issue_facts *facts, EVP_PKEY *pub, X50
 bool issue_certificate(const struct issue_facts *facts, struct str spki, struct str issuer_der,
 		       const struct local_key *issuer_key, struct buf *der, struct err *err)
 {
-	bool root = facts->profile == ISSUE_ROOT;
+	bool self = issuer_der.len == 0;
 	int64_t not_after = facts->not_after;
 	unsigned char *bytes = NULL;
 	EVP_PKEY *signer = ossl_local_key(issuer_key);
@@ -199,25 +199,29 @@ bool issue_certificate(const struct issue_facts *facts, struct str spki, struct 
 	if (!check_facts(facts, err)) {
 		return false;
 	}
+	if (self ? facts->profile != ISSUE_ROOT && facts->profile != ISSUE_SERVER
+		 : facts->profile == ISSUE_ROOT) {
+		return err_set(err, ERR_CONFIG, "only a root or a server signs itself");
+	}
 	AUTO(X509_free) X509 *cert = X509_new();
-	AUTO(X509_free) X509 *issuer = root ? NULL : ossl_cert(issuer_der, err);
+	AUTO(X509_free) X509 *issuer = self ? NULL : ossl_cert(issuer_der, err);
 	AUTO(EVP_PKEY_free) EVP_PKEY *pub = ossl_public_key(spki, err);
-	if (cert == NULL || pub == NULL || (!root && issuer == NULL)) {
+	if (cert == NULL || pub == NULL || (!self && issuer == NULL)) {
 		return false;
 	}
 	/* Signing under a name whose key this is not would make what nobody can verify. */
-	EVP_PKEY *shown = root ? pub : X509_get0_pubkey(issuer);
+	EVP_PKEY *shown = self ? pub : X509_get0_pubkey(issuer);
 	if (shown == NULL || EVP_PKEY_eq(shown, signer) != 1) {
 		ossl_forget();
 		return err_set(err, ERR_CONFIG, "the issuer's key and certificate do not match");
 	}
-	if (!root && !cap(&not_after, issuer, err)) {
+	if (!self && !cap(&not_after, issuer, err)) {
 		return false;
 	}
 	if (not_after <= facts->not_before) {
 		return err_set(err, ERR_CONFIG, "the issuer ends before the validity begins");
 	}
-	if (!fill(cert, facts, pub, root ? cert : issuer, not_after, err)) {
+	if (!fill(cert, facts, pub, self ? cert : issuer, not_after, err)) {
 		return false;
 	}
 	if (X509_sign(cert, signer, EVP_sha256()) <= 0) {

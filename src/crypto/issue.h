@@ -29,7 +29,8 @@ struct issue_facts {
 };
 
 /*
- * Builds and signs. `spki` is the subject's public key. `issuer_der` is empty for ISSUE_ROOT.
+ * Builds and signs. `spki` is the subject's public key. `issuer_der` is empty for ISSUE_ROOT, and
+ * for an ISSUE_SERVER that signs itself (a connector's first UI certificate).
  * Appends the certificate's DER.
  */
 NODISCARD bool issue_certificate(const struct issue_facts *facts, struct str spki,
