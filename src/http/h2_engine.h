@@ -27,6 +27,8 @@ enum {
 	H2_STREAMS_MAX = 1000,        /* what the connector announces */
 	H2_STREAMS_ASSUMED = 100,     /* before the peer's SETTINGS are known */
 	H2_HEAD_MAX = 64 * 1024,      /* bytes of a decoded header block; more: stream reset */
+	H2_FIELDS_MAX = 128, /* fields of one; more: stream reset (HTTP/1's 100 and ours) */
+	H2_STREAM_QUEUE_MAX = 16 * 1024 * 1024, /* bytes queued by h2_send; more: stream reset */
 	H2_CONTROL_OUT_MAX = 64 * 1024, /* unsent acks and the like; more: the peer floods, close */
 	H2_RESETS_BURST = 20000,        /* cancelled requests arrive as resets; at the library's
 					   default 1,001 of them would end the tunnel */
@@ -37,7 +39,7 @@ enum h2_event {
 	H2_HEAD,     /* request (server) or response, also 1xx (client): h2_head() */
 	H2_DATA,     /* event->data, lent; give it back later with h2_consume() */
 	H2_TRAILERS, /* h2_head() has the fields */
-	H2_END,      /* the peer's side ended */
+	H2_END,      /* the peer's side ended: once per stream, also behind an H2_HEAD with `end` */
 	H2_SENT,     /* queued bytes left: h2_queued() shrank */
 	H2_CLOSED, /* the stream is gone; event->code is the error (0 fine, 7 refused …). Last. */
 	H2_REFUSED,  /* instead of H2_CLOSED: not processed, may be repeated (RFC 9113, 8.7) */
@@ -59,16 +61,31 @@ typedef void h2_fn(struct h2_engine *e, const struct h2_notice *notice, void *us
 
 NODISCARD bool h2_new(bool server, h2_fn *fn, void *user, struct h2_engine **out, struct err *err);
 void h2_free(struct h2_engine *e); /* every open stream gets H2_CLOSED with code 2 first */
-/* All of `bytes` is taken. ERR_PROTOCOL or ERR_LIMIT: drain what is left (GOAWAY), then close. */
+/*
+ * All of `bytes` is taken. ERR_PROTOCOL or ERR_LIMIT: drain what is left (GOAWAY), then close.
+ * What the library answers with a GOAWAY of its own shows in the next h2_drain().
+ */
 NODISCARD bool h2_feed(struct h2_engine *e, struct str bytes, struct err *err);
-/* Appends at most about `max` bytes of frames; false: a failure that ends the connection. */
+/*
+ * Appends at most about `max` bytes of frames (a frame is not cut); false: a failure that ends the
+ * connection, after the last bytes that the peer should get were appended.
+ */
 NODISCARD bool h2_drain(struct h2_engine *e, struct buf *out, size_t max, struct err *err);
 bool h2_wants_drain(const struct h2_engine *e);
 bool h2_is_done(const struct h2_engine *e); /* nothing more to read or write */
 
+/*
+ * Whether HTTP/2 can carry this head, checked before the tunnel: an nghttp2 at the other end would
+ * drop or reset what it cannot (spec/libraries.md). ERR_PROTOCOL names the field: answer 400 (or
+ * 502 for an answer); ERR_LIMIT: 431. A head from h1_read_* fails only for its size, or for fields
+ * that were added since. Sent without being asked about: fields of http_is_framing(), `host` beside
+ * an authority, and `te` other than "trailers" stay behind, since they concern one hop.
+ */
+NODISCARD bool h2_can_carry(const struct http_head *head, struct err *err);
+
 /* ---- client role (the relay) ---- */
 /* `has_body`: h2_send and h2_end follow. NULL: no stream is free (count, queue elsewhere) or
- * GOAWAY. */
+ * GOAWAY. The head's strings are copied. :path is head->path, :scheme head->scheme or "http". */
 struct h2_stream *h2_request(struct h2_engine *e, const struct http_head *head, bool has_body,
 			     void *user);
 size_t h2_streams_free(const struct h2_engine *e); /* that may be opened now */
