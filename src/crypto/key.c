@@ -1,9 +1,12 @@
 #include "crypto/key.h"
 
+#include <stdatomic.h>
+
 #include "crypto/key_provider.h"
 #include "crypto/ossl.h"
 
 struct key {
+	atomic_uint refs;
 	key_sign_fn *sign;
 	void *user; /* lent */
 	EVP_PKEY *pkey;
@@ -20,6 +23,7 @@ bool key_new(struct str spki, key_sign_fn *sign, void *user, struct key **out, s
 		return false;
 	}
 	AUTO(key_free) struct key *k = must_alloc(sizeof *k + spki.len);
+	atomic_init(&k->refs, 1);
 	memcpy(k->spki, spki.at, spki.len);
 	k->spki_len = spki.len;
 	k->sign = sign;
@@ -33,12 +37,19 @@ bool key_new(struct str spki, key_sign_fn *sign, void *user, struct key **out, s
 	return true;
 }
 
+struct key *key_ref(struct key *k)
+{
+	atomic_fetch_add_explicit(&k->refs, 1, memory_order_relaxed);
+	return k;
+}
+
 void key_free(struct key *k)
 {
-	if (k != NULL) {
-		EVP_PKEY_free(k->pkey);
-		free(k);
+	if (k == NULL || atomic_fetch_sub_explicit(&k->refs, 1, memory_order_acq_rel) != 1) {
+		return;
 	}
+	EVP_PKEY_free(k->pkey);
+	free(k);
 }
 
 struct str key_spki(const struct key *k)

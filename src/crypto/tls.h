@@ -32,7 +32,7 @@ struct tls_settings {
 	bool only_tls12;  /* a back end that fails with 1.3; needs allow_tls12 */
 	enum tls_peer_policy peer;
 	struct str chain_pem;   /* own certificate chain, leaf first; empty: none */
-	struct key *key;        /* lent; must outlive the config; NULL: none */
+	struct key *key;        /* the config keeps a reference of its own; NULL: none */
 	struct str anchors_pem; /* trust anchors; for TLS_PEER_OPTIONAL the names sent to clients */
 	bool system_anchors;    /* also the system's trust store */
 	const char *alpn;       /* "http/1.1", or NULL */

@@ -189,6 +189,7 @@ bool tls_config_new(const struct tls_settings *settings, struct tls_config **out
 	atomic_init(&c->refs, 1);
 	c->server = settings->server;
 	c->peer = settings->peer;
+	c->key = settings->key != NULL ? key_ref(settings->key) : NULL;
 	c->bio = tls_bio_method();
 	c->ctx = SSL_CTX_new_ex(lib, KEY_LIBRARY_QUERY,
 				c->server ? TLS_server_method() : TLS_client_method());
@@ -215,6 +216,7 @@ void tls_config_unref(struct tls_config *c)
 		return;
 	}
 	SSL_CTX_free(c->ctx);
+	key_free(c->key);
 	X509_STORE_free(c->judges);
 	BIO_meth_free(c->bio);
 	free(c);

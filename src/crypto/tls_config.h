@@ -7,6 +7,7 @@
 
 struct tls_config {
 	atomic_uint refs;
+	struct key *key; /* own reference; NULL: none */
 	SSL_CTX *ctx;
 	BIO_METHOD *bio;    /* reads and writes the engine's buffers */
 	X509_STORE *judges; /* TLS_PEER_OPTIONAL: the anchors; else NULL */
