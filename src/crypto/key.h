@@ -40,7 +40,8 @@ typedef bool key_sign_fn(void *user, enum key_scheme scheme, struct str message,
 /* `spki` is the DER of the public key; `user` is lent and must outlive the key. */
 NODISCARD bool key_new(struct str spki, key_sign_fn *sign, void *user, struct key **out,
 		       struct err *err);
-/* Keys are counted: a tls_config keeps its own. key_free() lets go; the last one frees. Any thread. */
+/* Keys are counted: a tls_config keeps its own. key_free() lets go; the last one frees. Any thread.
+ */
 struct key *key_ref(struct key *k);
 void key_free(struct key *k); /* takes NULL */
 DEFINE_AUTO(key_free, struct key *)
