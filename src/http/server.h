@@ -8,7 +8,12 @@
  * answer is then written by the loop. One request at a time per connection; pipelined ones wait.
  *
  * A handler may answer 101 and set `upgrade`: the connection then leaves the server and is handed
- * to that function on the server's loop, with every byte read behind the head still unread.
+ * to that function on the server's loop, with every byte read behind the head still unread. When
+ * the peer went away meanwhile, `take` is NULL: free what `user` holds.
+ *
+ * A path is refused with 400 when it could mean two things to two readers: `.` and `..` as a
+ * segment in any spelling, empty segments, a backslash, control bytes or an encoded slash, escapes
+ * that are none. OPTIONS is answered from the tables; GET routes serve HEAD.
  */
 #include "base/arena.h"
 #include "base/buf.h"
@@ -28,9 +33,10 @@ typedef void http_upgrade_fn(struct stream *take, void *user);
 
 /* One row per operation: the router, the role check and /openapi.json all read this table. */
 struct http_route {
-	const char *method;  /* "GET" (serves HEAD too), "POST", …; NULL ends the table */
-	const char *pattern; /* "/api/v1/configuration/subaccounts/{rh}/{sa}"; "{rest*}" takes
-				slashes */
+	const char *method; /* "GET" (serves HEAD too), "POST", …; NULL ends the table */
+	/* "/api/v1/configuration/subaccounts/{rh}/{sa}": a parameter is a whole segment; one named
+	 * "{rest*}" at the end takes slashes. Literal segments win over parameters. */
+	const char *pattern;
 	http_handler *handler;
 	unsigned roles;      /* the program's own bits; checked by its `authorize` hook */
 	const char *summary; /* for /openapi.json */
@@ -41,6 +47,8 @@ struct http_route {
 
 enum {
 	HTTP_SERVER_BODY_MAX = 1024 * 1024,
+	HTTP_SERVER_ANSWER_MAX = 64 * 1024 * 1024, /* a handler that writes more is answered 500 */
+	HTTP_SERVER_ARENA_MAX = 4 * 1024 * 1024,   /* of a call */
 	HTTP_PARAMS_MAX = 8,
 	HTTP_SERVER_CONNECTIONS_MAX =
 		10000, /* per listener; further ones are closed at once, counted */
@@ -67,6 +75,9 @@ struct http_call {
 	size_t n_fields;
 	http_upgrade_fn *upgrade; /* with status 101 */
 	void *upgrade_user;
+	/* ---- the server's own ---- */
+	const struct http_server_settings *settings;
+	struct json *json;
 };
 
 /* The value of {name}, decoded. */
@@ -78,7 +89,8 @@ struct str http_form(struct http_call *call, const char *name);
 struct str http_cookie(struct http_call *call, const char *name);
 /* "user:password" of Authorization: Basic, decoded into the arena. */
 NODISCARD bool http_basic(struct http_call *call, struct str *user, struct str *password);
-void http_answer_field(struct http_call *call, const char *name, struct str value); /* copied */
+/* Copied. Left out when it is no field value (a line break that a peer slipped in) or the 25th. */
+void http_answer_field(struct http_call *call, const char *name, struct str value);
 void http_answer_json(struct http_call *call,
 		      unsigned status); /* content type; body already in out */
 void http_answer_text(struct http_call *call, unsigned status, const char *type, struct str body);
@@ -97,8 +109,10 @@ struct http_server_settings {
 	 * NULL. */
 	bool (*authorize)(struct http_call *call);
 	const char *title; /* of /openapi.json */
-	/* A route table's own body of errors, e.g. {"type","message"}; NULL: problem+json. */
-	void (*render_error)(struct http_call *call, unsigned status, const char *detail);
+	/* Writes the body of an error and its content type where problem+json is not the form, e.g.
+	 * {"type","message"} under /api/v1; false: problem+json after all. May be NULL. */
+	bool (*render_error)(struct http_call *call, unsigned status, const char *detail);
+	bool lenient_json;   /* http_json() mends as json_parse_lenient() does */
 	msec_t head_timeout; /* whole head, from the first byte (slow headers): 10 s */
 	msec_t body_timeout; /* between two reads of a body: 30 s */
 	msec_t idle_timeout; /* keep-alive: 75 s */
@@ -106,15 +120,20 @@ struct http_server_settings {
 
 NODISCARD bool http_server_new(struct loop *l, const struct http_server_settings *settings,
 			       struct http_server **out, struct err *err);
-/* Several listeners may share a server. `tls` is a cell so that certificates change live; NULL:
- * plain. */
+/*
+ * Several listeners may share a server. `tls` is asked for each connection, so that certificates
+ * change live; it returns a reference that the server drops, or NULL: the connection is closed.
+ * A NULL function: plain. *port is set to the port that was opened; it may be NULL.
+ */
 NODISCARD bool http_server_listen(struct http_server *s, const char *where,
 				  struct tls_config *(*tls)(void *user), void *tls_user,
 				  uint16_t *port, struct err *err);
 void http_server_close(struct http_server *s); /* stops accepting; running calls end, then freed */
 void http_server_openapi(const struct http_server *s, struct buf *json);
 struct http_server_counters {
-	uint64_t connections, requests, refused_400, refused_408, refused_413, refused_431,
-		overload;
+	uint64_t connections; /* open now */
+	uint64_t requests;    /* complete ones that reached a handler */
+	uint64_t refused_400, refused_408, refused_413, refused_431;
+	uint64_t overload; /* connections over the maximum, and requests that no job took (503) */
 };
-struct http_server_counters http_server_count(const struct http_server *s);
+struct http_server_counters http_server_count(const struct http_server *s); /* any thread */

@@ -1,0 +1,360 @@
+#include "http/server.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "unit/unit.h"
+
+/* A server on a loopback port and one bare client, in one thread; handlers run in a pool. */
+struct stage {
+	struct loop *loop;
+	struct jobs *jobs;
+	struct http_server *server;
+	uint16_t port;
+	int fd;
+	struct buf seen;
+	bool eof;
+};
+
+static int upgrades; /* handed over, with a stream or without */
+
+static void echo(struct http_call *call)
+{
+	http_answer_field(call, "X-Method", call->head->method);
+	http_answer_text(call, 200, "text/plain", call->body);
+}
+
+static void item(struct http_call *call)
+{
+	http_answer_text(call, 200, "text/plain", http_param(call, "id"));
+}
+
+static void on_upgraded(struct stream *s, enum stream_event event, void *user UNUSED)
+{
+	if (event == STREAM_READABLE) {
+		stream_write(s, STR("echo:"));
+		stream_write(s, stream_peek(s));
+		stream_consume(s, stream_peek(s).len);
+	} else if (event != STREAM_SENT) {
+		stream_close(s);
+	}
+}
+
+static void upgraded(struct stream *take, void *user UNUSED)
+{
+	upgrades++;
+	if (take == NULL) {
+		return;
+	}
+	stream_set_handler(take, on_upgraded, NULL);
+	stream_write(take, stream_peek(take));
+	stream_consume(take, stream_peek(take).len);
+}
+
+static void upgrade(struct http_call *call)
+{
+	call->status = 101;
+	http_answer_field(call, "Upgrade", STR("unit"));
+	call->upgrade = upgraded;
+}
+
+static void huge(struct http_call *call)
+{
+	char *room = buf_reserve(&call->out, HTTP_SERVER_ANSWER_MAX);
+	memset(room, 'x', HTTP_SERVER_ANSWER_MAX);
+	buf_commit(&call->out, HTTP_SERVER_ANSWER_MAX);
+	buf_add_c(&call->out, 'x');
+}
+
+static const struct http_route routes[] = {
+	{.method = "POST", .pattern = "/echo", .handler = echo, .body_max = 100},
+	{.method = "GET", .pattern = "/items/{id}", .handler = item},
+	{.method = "GET", .pattern = "/secret", .handler = echo, .roles = 1},
+	{.method = "GET", .pattern = "/up", .handler = upgrade},
+	{.method = "GET", .pattern = "/huge", .handler = huge},
+	{NULL},
+};
+static const struct http_route *const tables[] = {routes, NULL};
+
+static bool authorize(struct http_call *call)
+{
+	if (call->route->roles != 0) {
+		http_problem(call, 403, "not you");
+		return false;
+	}
+	return true;
+}
+
+static void dial(struct stage *s)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons(s->port),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	s->fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(s->fd, (void *)&to, sizeof to), 0);
+	s->eof = false;
+	buf_reset(&s->seen);
+}
+
+static void start(struct stage *s)
+{
+	struct err err = {0};
+	*s = (struct stage){.fd = -1, .seen = BUF(1 << 20)};
+	assert_ok(loop_new_simulated(1000, &s->loop, &err), &err);
+	assert_ok(jobs_new("unit", 2, 10, &s->jobs, &err), &err);
+	struct http_server_settings settings = {
+		.tables = tables, .jobs = s->jobs, .authorize = authorize, .title = "Unit"};
+	assert_ok(http_server_new(s->loop, &settings, &s->server, &err), &err);
+	assert_ok(http_server_listen(s->server, "127.0.0.1:0", NULL, NULL, &s->port, &err), &err);
+	dial(s);
+}
+
+static void stop(struct stage *s)
+{
+	http_server_close(s->server);
+	close_fd(s->fd);
+	for (int i = 0; i < 10; i++) {
+		loop_turn(s->loop, 1);
+	}
+	jobs_free(s->jobs);
+	loop_free(s->loop);
+	buf_fini(&s->seen);
+}
+
+static void say(struct stage *s, const char *text)
+{
+	assert_int_equal(send(s->fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+static void turn(struct stage *s)
+{
+	loop_turn(s->loop, 2);
+	char bytes[65536];
+	ssize_t n = recv(s->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+	s->eof |= n == 0;
+	buf_add(&s->seen, bytes, n > 0 ? (size_t)n : 0);
+}
+
+/* Turns until the answers contain `text`; at most about a second of silence. */
+static void expect(struct stage *s, const char *text)
+{
+	for (int i = 0; i < 500; i++) {
+		if (str_contains(buf_str(&s->seen), str_of(text))) {
+			return;
+		}
+		turn(s);
+	}
+	fail_msg("no \"%s\" in \"%.*s\"", text, STR_ARGS(str_first(buf_str(&s->seen), 2000)));
+}
+
+static void expect_eof(struct stage *s)
+{
+	for (int i = 0; i < 500 && !s->eof; i++) {
+		turn(s);
+	}
+	assert_true(s->eof);
+}
+
+TEST(requests_on_one_connection_are_answered_in_order)
+{
+	struct stage s;
+	start(&s);
+	say(&s, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
+		"GET /items/a%20b HTTP/1.1\r\nHost: h\r\n\r\n"
+		"POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+		"chunked\r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\n");
+	expect(&s, "\r\n\r\ndef");
+	struct str seen = buf_str(&s.seen);
+	assert_true(str_starts(
+		seen,
+		STR("HTTP/1.1 200 OK\r\nX-Method: POST\r\nContent-Type: text/plain\r\nDate: ")));
+	assert_true(str_contains(seen, STR("Content-Length: 3\r\n\r\nabcHTTP/1.1 200 OK")));
+	assert_true(str_contains(seen, STR("\r\n\r\na bHTTP/1.1 200 OK")));
+	assert_int_equal(http_server_count(s.server).requests, 3);
+	stop(&s);
+}
+
+TEST(head_tells_the_length_and_sends_nothing)
+{
+	struct stage s;
+	start(&s);
+	say(&s,
+	    "HEAD /items/abcd HTTP/1.1\r\nHost: h\r\n\r\nGET /items/z HTTP/1.1\r\nHost: h\r\n\r\n");
+	expect(&s, "\r\n\r\nz");
+	assert_true(str_contains(buf_str(&s.seen), STR("Content-Length: 4\r\n\r\nHTTP/1.1 200")));
+	stop(&s);
+}
+
+TEST(a_client_that_waits_for_100_gets_it)
+{
+	struct stage s;
+	start(&s);
+	say(&s,
+	    "POST /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+	expect(&s, "HTTP/1.1 100 Continue\r\n\r\n");
+	say(&s, "ok");
+	expect(&s, "\r\n\r\nok");
+	stop(&s);
+}
+
+TEST(what_is_not_there_and_what_is_not_served_are_told_apart)
+{
+	struct stage s;
+	start(&s);
+	say(&s, "GET /nothing HTTP/1.1\r\nHost: h\r\n\r\nPUT /items/1 HTTP/1.1\r\nHost: h\r\n\r\n"
+		"OPTIONS /echo HTTP/1.1\r\nHost: h\r\n\r\nGET /secret HTTP/1.1\r\nHost: h\r\n\r\n");
+	expect(&s, "not you");
+	struct str seen = buf_str(&s.seen);
+	assert_true(str_starts(
+		seen, STR("HTTP/1.1 404 Not Found\r\nContent-Type: application/problem+json")));
+	assert_true(
+		str_contains(seen, STR("HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n")));
+	assert_true(str_contains(seen, STR("HTTP/1.1 204 No Content\r\nAllow: POST\r\n")));
+	assert_true(str_contains(seen, STR("HTTP/1.1 403 Forbidden")));
+	stop(&s);
+}
+
+TEST(a_body_over_the_routes_limit_is_refused_early_and_counted)
+{
+	struct stage s;
+	start(&s);
+	say(&s, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 101\r\n\r\n");
+	expect(&s, "413 ");
+	expect(&s, "the body is longer than the limit of 100 bytes");
+	expect_eof(&s);
+	close_fd(s.fd);
+	dial(&s);
+	say(&s, "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n");
+	for (int i = 0; i < 11; i++) {
+		say(&s, "0123456789");
+	}
+	expect(&s, "413 ");
+	assert_int_equal(http_server_count(s.server).refused_413, 2);
+	stop(&s);
+}
+
+TEST(malformed_and_oversized_heads_are_refused_and_counted)
+{
+	struct stage s;
+	start(&s);
+	say(&s, "GET /items/1 HTTP/1.1\r\nHost : h\r\n\r\n");
+	expect(&s, "400 Bad Request");
+	expect_eof(&s);
+	close_fd(s.fd);
+	dial(&s);
+	say(&s, "GET /items/../secret HTTP/1.1\r\nHost: h\r\n\r\n");
+	expect(&s, "400 Bad Request");
+	expect(&s, "ambiguous");
+	close_fd(s.fd);
+	dial(&s);
+	say(&s, "GET /items/1 HTTP/1.1\r\nHost: h\r\n");
+	for (int i = 0; i < HTTP_FIELDS_MAX; i++) {
+		say(&s, "A: b\r\n");
+	}
+	say(&s, "\r\n");
+	expect(&s, "431 ");
+	assert_int_equal(http_server_count(s.server).refused_400, 2);
+	assert_int_equal(http_server_count(s.server).refused_431, 1);
+	stop(&s);
+}
+
+TEST(a_slow_head_and_a_slow_body_are_ended_and_an_idle_connection_silently)
+{
+	struct stage s;
+	start(&s);
+	say(&s, "GET /items/1 HT");
+	turn(&s);
+	turn(&s);
+	loop_clock_set(s.loop, 1000 + SEC(11));
+	expect(&s, "408 Request Timeout");
+	close_fd(s.fd);
+	dial(&s);
+	say(&s, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\na");
+	turn(&s);
+	turn(&s);
+	loop_clock_set(s.loop, 1000 + SEC(50));
+	expect(&s, "408 Request Timeout");
+	assert_int_equal(http_server_count(s.server).refused_408, 2);
+	close_fd(s.fd);
+	dial(&s);
+	turn(&s);
+	turn(&s);
+	loop_clock_set(s.loop, 1000 + SEC(200));
+	expect_eof(&s);
+	assert_int_equal(s.seen.len, 0);
+	stop(&s);
+}
+
+TEST(an_upgrade_hands_over_the_stream_with_what_came_behind_the_head)
+{
+	struct stage s;
+	start(&s);
+	say(&s, "GET /up HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: unit\r\n\r\nmore");
+	expect(&s, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: unit\r\n");
+	expect(&s, "\r\n\r\nmore");
+	say(&s, "x");
+	expect(&s, "echo:x");
+	assert_int_equal(http_server_count(s.server).connections, 0);
+	close_fd(s.fd);
+	s.fd = -1;
+	for (int i = 0; i < 10; i++) {
+		loop_turn(s.loop, 1);
+	}
+	stop(&s);
+}
+
+TEST(an_upgrade_whose_peer_went_away_is_told_so)
+{
+	struct stage s;
+	start(&s);
+	upgrades = 0;
+	say(&s, "GET /up HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: unit\r\n\r\n");
+	struct linger reset = {.l_onoff = 1};
+	/* the head is read and the job sent in this turn; then the client resets */
+	loop_turn(s.loop, 100);
+	setsockopt(s.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+	close_fd(s.fd);
+	s.fd = -1;
+	for (int i = 0; i < 200 && upgrades == 0; i++) {
+		loop_turn(s.loop, 1);
+	}
+	assert_int_equal(upgrades, 1);
+	assert_int_equal(http_server_count(s.server).connections, 0);
+	stop(&s);
+}
+
+TEST(an_answer_over_the_limit_is_a_fault_of_ours)
+{
+	struct stage s;
+	start(&s);
+	say(&s, "GET /huge HTTP/1.1\r\nHost: h\r\n\r\n");
+	expect(&s, "500 Internal Server Error");
+	stop(&s);
+}
+
+TEST(the_description_is_served)
+{
+	struct stage s;
+	start(&s);
+	say(&s, "GET /openapi.json HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+	expect(&s, "\"/items/{id}\"");
+	expect(&s, "Connection: close\r\n");
+	expect_eof(&s);
+	stop(&s);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(requests_on_one_connection_are_answered_in_order),
+	cmocka_unit_test(head_tells_the_length_and_sends_nothing),
+	cmocka_unit_test(a_client_that_waits_for_100_gets_it),
+	cmocka_unit_test(what_is_not_there_and_what_is_not_served_are_told_apart),
+	cmocka_unit_test(a_body_over_the_routes_limit_is_refused_early_and_counted),
+	cmocka_unit_test(malformed_and_oversized_heads_are_refused_and_counted),
+	cmocka_unit_test(a_slow_head_and_a_slow_body_are_ended_and_an_idle_connection_silently),
+	cmocka_unit_test(an_upgrade_hands_over_the_stream_with_what_came_behind_the_head),
+	cmocka_unit_test(an_upgrade_whose_peer_went_away_is_told_so),
+	cmocka_unit_test(an_answer_over_the_limit_is_a_fault_of_ours),
+	cmocka_unit_test(the_description_is_served),
+};
+UNIT_MAIN(tests)
