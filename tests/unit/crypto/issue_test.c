@@ -128,6 +128,26 @@ static void a_leaf_is_no_issuer(UNUSED void **state)
 	testcert_free(&leaf);
 }
 
+static void only_a_root_or_a_server_signs_itself(UNUSED void **state)
+{
+	struct err err = {0};
+	AUTO_BUF struct buf der = BUF(KIB(8));
+	struct issue_facts facts = connector();
+	struct cert_facts read;
+
+	assert_false(issue_certificate(&facts, buf_str(&subject.spki), STR_NONE, subject.local,
+				       &der, &err));
+	facts.profile = ISSUE_SERVER;
+	facts.sans[facts.n_sans++] = "localhost";
+	assert_true(issue_certificate(&facts, buf_str(&subject.spki), STR_NONE, subject.local, &der,
+				      &err));
+	assert_true(cert_read_der(buf_str(&der), &read, &err));
+	assert_string_equal(read.subject, read.issuer);
+	assert_false(read.is_ca);
+	facts.profile = ISSUE_ROOT;
+	assert_false(issue(&facts, &der, &err));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +156,7 @@ int main(void)
 		cmocka_unit_test(facts_outside_the_profile_are_refused),
 		cmocka_unit_test(a_key_that_is_not_the_issuers_is_refused),
 		cmocka_unit_test(a_leaf_is_no_issuer),
+		cmocka_unit_test(only_a_root_or_a_server_signs_itself),
 	};
 	return cmocka_run_group_tests(tests, make_all, free_all);
 }

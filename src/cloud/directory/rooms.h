@@ -1,0 +1,15 @@
+#pragma once
+/*
+ * What `user` of the cloud side's HTTP servers points to (http/server.h): the route handlers of
+ * each room find their own object here, and know of the others no more than the name. Made by the
+ * program; NULL where a room is not open.
+ */
+struct ca;
+struct token_server;
+struct console;
+
+struct cloud_rooms {
+	struct ca *ca;               /* cloud/ca/ca.h */
+	struct token_server *tokens; /* cloud/token/token.h */
+	struct console *console;     /* cloud/console/console.h */
+};
