@@ -143,7 +143,7 @@ class World:
         self.cloud_password = "Cloud-" + secrets.token_urlsafe(9)
         self.owner, self.owner_password = "olga@plant.example", "Owner-" + secrets.token_urlsafe(9)
         self.console = Rest(self.ports.console, ADMIN, self.cloud_password)
-        self.admin = self.first.admin
+        self.admin, self.connector_password = self.first.admin, self.first.password
 
     # ---- folders and programs ----
 
