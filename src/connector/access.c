@@ -41,6 +41,11 @@ size_t access_count(const struct access *a)
 	return a->n_slots;
 }
 
+const struct access_mapping *access_at(const struct access *a, size_t slot)
+{
+	return &a->slots[slot]->mapping;
+}
+
 struct tls_config *access_tls(const struct access *a)
 {
 	return a->tls;

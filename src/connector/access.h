@@ -93,7 +93,8 @@ const struct access_mapping *access_reverse(const struct access_mapping *prefer,
 					    uint16_t port);
 /* The virtual cookie domain for an internal one (no leading dot, any case); at == NULL: none. */
 struct str access_cookie_domain(const struct access_mapping *m, struct str internal);
-size_t access_count(const struct access *a);           /* mappings; slots are below it */
+size_t access_count(const struct access *a); /* mappings; slots are below it */
+const struct access_mapping *access_at(const struct access *a, size_t slot);
 struct tls_config *access_tls(const struct access *a); /* lent; NULL: no HTTPS back ends */
 
 /*

@@ -193,17 +193,8 @@ static struct str new_value(const struct http_head *in, const struct http_field 
 	return STR_NONE;
 }
 
-static bool keeps_length(const struct http_head *in)
-{
-	return in->status >= 200 && in->status != 204 &&
-	       (in->body == HTTP_BODY_LENGTH || in->body == HTTP_BODY_NONE);
-}
-
 static bool is_dropped(const struct http_head *in, struct str name, bool lists)
 {
-	if (str_eq_nocase(name, STR("content-length"))) {
-		return !keeps_length(in);
-	}
 	return http_is_framing(name) || str_starts_nocase(name, STR("drawbridge-")) ||
 	       (lists && http_is_hop_by_hop(in, name));
 }
@@ -225,6 +216,22 @@ bool rewrite_response(const struct http_head *in, const struct access_mapping *m
 		struct str value = new_value(in, f, m, arena);
 		if (value.at != NULL) {
 			copy->value = value;
+		}
+	}
+	return true;
+}
+
+bool rewrite_trailers(const struct http_head *in, struct arena *arena, struct http_head *out,
+		      struct err *err)
+{
+	if (!start_fields(in, arena, out, err)) {
+		return false;
+	}
+	for (size_t i = 0; i < in->n_fields; i++) {
+		struct str name = in->fields[i].name;
+		if (!is_platform_field(name) && !http_is_framing(name) &&
+		    !str_eq_nocase(name, STR("host"))) {
+			out->fields[out->n_fields++] = in->fields[i];
 		}
 	}
 	return true;

@@ -23,11 +23,14 @@ NODISCARD bool rewrite_request(const struct http_head *in, bool has_body,
 
 /*
  * The answer for the application. Location of a 3xx and the Domain of Set-Cookie are mapped from
- * internal to virtual; what no rule fits stays as it is. Removed: hop-by-hop fields, Drawbridge-*,
- * and Content-Length unless it is the body's (or would be: HEAD, 304).
+ * internal to virtual; what no rule fits stays as it is. Removed: hop-by-hop fields, Drawbridge-*
+ * and Content-Length (head->body and head->declared say it).
  */
 NODISCARD bool rewrite_response(const struct http_head *in, const struct access_mapping *m,
 				struct arena *arena, struct http_head *out, struct err *err);
+/* Either direction's: without the platform's and the framing fields. */
+NODISCARD bool rewrite_trailers(const struct http_head *in, struct arena *arena,
+				struct http_head *out, struct err *err);
 
 /* The parts, for their tests. at == NULL: leave the value as it is. */
 struct str rewrite_location(struct str value, const struct access_mapping *m, struct arena *arena);

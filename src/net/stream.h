@@ -78,6 +78,9 @@ void stream_set_filler(struct stream *s, void (*fill)(struct stream *s, void *us
 void stream_wants_flush(struct stream *s); /* makes the filler run this turn */
 
 bool stream_is_open(const struct stream *s);
+/* Open, with nothing unread here or in the kernel and nothing queued: a kept-alive connection that
+ * may carry another request. Asks the kernel (one peek), since an event may still be on its way. */
+bool stream_is_quiet(const struct stream *s);
 const struct err *stream_failure(const struct stream *s);
 msec_t
 stream_last_read(const struct stream *s); /* loop time of the last byte: "any byte is life" */
