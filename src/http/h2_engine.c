@@ -94,12 +94,7 @@ void h2_free(struct h2_engine *e)
 	e->dying = true;
 	while (!h2_link_is_empty(&e->open)) {
 		struct h2_stream *s = CONTAINER_OF(e->open.next, struct h2_stream, open);
-		h2_link_remove(&s->wait);
-		h2_link_remove(&s->sent);
-		h2_tell(e, &(struct h2_notice){.event = H2_CLOSED,
-					       .stream = s,
-					       .code = NGHTTP2_INTERNAL_ERROR});
-		h2_stream_recycle(s);
+		h2_stream_end(s, NGHTTP2_INTERNAL_ERROR);
 	}
 	nghttp2_session_del(e->session);
 	h2_stream_free_kept(e);

@@ -75,7 +75,8 @@ void h2_link_remove(struct h2_link *link); /* fine when in no list */
 
 /* h2_stream.c */
 struct h2_stream *h2_stream_new(struct h2_engine *e, void *user);
-void h2_stream_recycle(struct h2_stream *s); /* out of all lists, for reuse or freed */
+void h2_stream_recycle(struct h2_stream *s);            /* out of all lists, for reuse or freed */
+void h2_stream_end(struct h2_stream *s, uint32_t code); /* tells H2_CLOSED, recycles */
 void h2_stream_free_kept(struct h2_engine *e);
 void h2_tell(struct h2_engine *e, const struct h2_notice *notice);
 

@@ -122,6 +122,11 @@ static int on_data(nghttp2_session *session, uint8_t flags UNUSED, int32_t id, c
 	if (s == NULL || s->muted) {
 		return 0;
 	}
+	if (s->unread + s->consumed + len > H2_WINDOW_START) {
+		/* The library has seen it too, but would hand on the bytes of this turn. */
+		h2_reset(s, NGHTTP2_FLOW_CONTROL_ERROR);
+		return 0;
+	}
 	s->unread += len;
 	e->unread += len;
 	h2_tell(e,
@@ -129,20 +134,14 @@ static int on_data(nghttp2_session *session, uint8_t flags UNUSED, int32_t id, c
 	return 0;
 }
 
-static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user UNUSED)
 {
-	struct h2_engine *e = user;
 	struct h2_stream *s = stream_of(session, id);
 	if (s == NULL) {
 		return 0;
 	}
-	bool refused = !e->server && code == NGHTTP2_REFUSED_STREAM;
-	h2_link_remove(&s->wait);
-	h2_link_remove(&s->sent);
 	nghttp2_session_set_stream_user_data(session, id, NULL);
-	h2_tell(e, &(struct h2_notice){
-			   .event = refused ? H2_REFUSED : H2_CLOSED, .stream = s, .code = code});
-	h2_stream_recycle(s);
+	h2_stream_end(s, code);
 	return 0;
 }
 

@@ -106,3 +106,18 @@ void h2_tell(struct h2_engine *e, const struct h2_notice *notice)
 {
 	e->fn(e, notice, e->user);
 }
+
+void h2_stream_end(struct h2_stream *s, uint32_t code)
+{
+	struct h2_engine *e = s->engine;
+	bool refused = !e->server && code == NGHTTP2_REFUSED_STREAM;
+	h2_link_remove(&s->wait);
+	h2_link_remove(&s->sent);
+	/* A request whose head never came whole was never told about. */
+	if (!e->server || s->final_head) {
+		h2_tell(e, &(struct h2_notice){.event = refused ? H2_REFUSED : H2_CLOSED,
+					       .stream = s,
+					       .code = code});
+	}
+	h2_stream_recycle(s);
+}
