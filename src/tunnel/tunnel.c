@@ -27,6 +27,7 @@ struct tunnel {
 	bool peer_leaves;   /* its GOAWAY came */
 	uint32_t peer_code; /* of its GOAWAY */
 	bool inside;        /* an event of the engine is being delivered */
+	bool cut;           /* closed by the owner from inside an event */
 	unsigned say;       /* SAY_*, not yet told to the owner */
 	uint64_t pings;     /* sent; answers come in the same order */
 	uint64_t pongs;     /* received */
@@ -125,6 +126,7 @@ void tunnel_close(struct tunnel *t)
 	loop_timer_cancel(t->loop, &t->timer);
 	loop_undefer(t->loop, &t->notice);
 	t->life = LIFE_BURIED;
+	t->cut = t->inside;
 	if (!t->inside) {
 		free_engine(t);
 	}
@@ -416,9 +418,11 @@ static void on_h2(struct h2_engine *e, const struct h2_notice *notice, void *use
 		on_pong(t);
 		return;
 	case H2_GOAWAY:
+		if (!t->peer_leaves) { /* a notice and the real one are two */
+			say(t, SAY_DRAINING);
+		}
 		t->peer_leaves = true;
 		t->peer_code = notice->code;
-		say(t, SAY_DRAINING);
 		return;
 	case H2_SETTINGS:
 		if (t->life == LIFE_NEW) {
@@ -429,7 +433,7 @@ static void on_h2(struct h2_engine *e, const struct h2_notice *notice, void *use
 		return;
 	case H2_CLOSED:
 	case H2_REFUSED:
-		if (t->life != LIFE_BURIED || h2_user(notice->stream) != NULL) {
+		if (!t->cut || h2_user(notice->stream) != NULL) {
 			t->settings.on_stream(e, notice, t->settings.user);
 		}
 		return;
@@ -438,7 +442,7 @@ static void on_h2(struct h2_engine *e, const struct h2_notice *notice, void *use
 	case H2_TRAILERS:
 	case H2_END:
 	case H2_SENT:
-		if (t->life != LIFE_BURIED) { /* closed from inside an event before this one */
+		if (!t->cut) {
 			t->settings.on_stream(e, notice, t->settings.user);
 		}
 		return;
@@ -502,12 +506,7 @@ static void probe_if_quiet(struct tunnel *t)
 
 bool tunnel_is_usable(struct tunnel *t)
 {
-	return t->life == LIFE_UP && !t->peer_leaves && tunnel_can_serve(t);
-}
-
-bool tunnel_can_serve(struct tunnel *t)
-{
-	if ((t->life != LIFE_UP && t->life != LIFE_LEAVING) || t->peer_leaves || is_suspect(t)) {
+	if (t->life != LIFE_UP || t->peer_leaves || is_suspect(t)) {
 		return false;
 	}
 	if (!t->settings.server) {
@@ -522,12 +521,14 @@ void tunnel_drain(struct tunnel *t, msec_t limit)
 		return;
 	}
 	t->ends_at = loop_now(t->loop) + limit;
-	if (t->settings.server) {
+	if (t->settings.server && !t->peer_leaves) {
 		h2_shutdown_notice(t->h2);
 		ping(t);
 		t->last_ping = t->pings;
 		t->life = LIFE_NOTICE;
 	} else {
+		/* A relay that leaves itself has other tunnels; the library would send it no PING.
+		 */
 		h2_goaway(t->h2, 0);
 		t->life = LIFE_LEAVING;
 	}

@@ -54,12 +54,11 @@ struct h2_engine *tunnel_h2(struct tunnel *t);
 void tunnel_flush(struct tunnel *t); /* something was queued: send this turn */
 bool tunnel_is_usable(
 	struct tunnel *t); /* up, not draining, not suspect; probes when it was quiet */
-/* Client: as above, but also one that drains while the peer still takes requests: for when there is
- * no other (peers.md f). */
-bool tunnel_can_serve(struct tunnel *t);
 /* Server: notice, one PING, GOAWAY with the real id; client: GOAWAY(0). Ends with TUNNEL_LOST
  * and ERR_NONE when the streams are done, or after `limit`; the client's end waits for the peer to
- * go first, because its GOAWAY(0) only says "dial elsewhere, then close". */
+ * go first, because its GOAWAY(0) only says "dial elsewhere, then close". From
+ * then on it opens no streams on it: the library holds a session that said or heard GOAWAY and has
+ * no stream for over, opens and accepts none and answers no PING. */
 void tunnel_drain(struct tunnel *t, msec_t limit);
 const struct err *tunnel_failure(const struct tunnel *t);
 msec_t tunnel_up_since(const struct tunnel *t); /* loop time; 0: not yet */
