@@ -1,0 +1,77 @@
+#pragma once
+/*
+ * The certificate authority of a region: a root and an issuing CA, made at the first start.
+ *
+ * Their keys live in the key process (class CA): here are sealed blobs, which nobody here can
+ * open, and certificates. What may be issued is keyd's fixed profiles (crypto/issue.h); this room
+ * supplies the facts and records each serial in the directory before the certificate leaves.
+ *
+ * Threads: ca_open() at start; afterwards immutable, so every other function from any job. All
+ * block (SQL, keyd).
+ */
+#include "cloud/directory/certificates.h"
+#include "crypto/csr.h"
+#include "keys/client.h"
+#include "store/migrate.h"
+
+struct ca;
+
+enum {
+	CA_ROOT_DAYS = 20 * 365,
+	CA_ISSUING_DAYS = 10 * 365,
+	CA_LEAF_DAYS = 365,           /* default validity of connectors and listeners */
+	CA_LEAF_LEAST_S = 120,        /* shortest validity of a connector's certificate */
+	CA_LEAF_MOST_S = 825 * 86400, /* longest, not-before included */
+	CA_BACKDATE_S = 3600,         /* not-before lies so far back: clocks differ */
+};
+
+struct ca_settings {
+	struct store *store;      /* lent */
+	struct keys_client *keys; /* lent */
+	const char *region_host; /* with or without port; lower-cased, without port in SPIFFE ids */
+	int64_t leaf_validity_s; /* connectors; 0: CA_LEAF_DAYS */
+};
+
+/* Loads the CA, or makes it: several nodes that start at once end with the same one. Publishes the
+ * anchors in the directory's settings. */
+NODISCARD bool ca_open(const struct ca_settings *settings, int64_t now, struct ca **out,
+		       struct err *err);
+void ca_close(struct ca *ca); /* takes NULL */
+DEFINE_AUTO(ca_close, struct ca *)
+
+struct str ca_root_pem(const struct ca *ca);
+struct str ca_issuing_pem(const struct ca *ca);
+struct str ca_anchors_pem(const struct ca *ca);  /* root, then issuing CA */
+const uint8_t *ca_root_pin(const struct ca *ca); /* 32 bytes: SHA-256 of the root's SPKI */
+const char *ca_region_host(const struct ca *ca); /* lower case, no port */
+struct store *ca_store(const struct ca *ca);
+
+/* A certificate for a connector; recorded as unconfirmed. Appends DER. */
+struct ca_connector {
+	const struct directory_actor *actor;
+	struct str subaccount, instance; /* UUIDs, lower case */
+	const struct csr_facts *csr;     /* P-256 only: ERR_CONFIG otherwise */
+	const char *issued_to;           /* "user:alice", "authdata:user:alice", "renewal" */
+};
+NODISCARD bool ca_issue_connector(struct ca *ca, const struct ca_connector *want, int64_t now,
+				  struct buf *der, struct err *err);
+
+/*
+ * The certificate of one of our own listeners, signed by the issuing CA. Kept in the store under
+ * `name`; made anew (with a new key) when there is none, when the names changed, or when its
+ * renewal time (two thirds of its life) has come. Call it at start and once an hour; a tls_config
+ * made of it replaces the one before.
+ */
+struct ca_listener {
+	struct buf chain_pem; /* leaf and issuing CA */
+	struct key *key;      /* owned; signs through the key process */
+	int64_t not_after, renew_at;
+	bool renewed; /* made by this very call */
+};
+NODISCARD bool ca_listener_get(struct ca *ca, const char *name, const char *const *hosts,
+			       size_t n_hosts, int64_t now, struct ca_listener *out,
+			       struct err *err);
+void ca_listener_fini(struct ca_listener *l);
+
+/* The module's tables; goes into store_migrate() as "ca". */
+extern const struct migration ca_migrations[];

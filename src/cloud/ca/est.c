@@ -1,0 +1,305 @@
+#include "cloud/ca/est.h"
+
+#include "base/clock.h"
+#include "cloud/ca/est_body.h"
+#include "cloud/directory/authdata.h"
+#include "cloud/directory/owners.h"
+#include "cloud/directory/settings.h"
+
+enum {
+	OWNERS_MAX = 1024, /* bytes of the field Drawbridge-Owners */
+};
+
+static struct ca *ca_of(const struct http_call *call)
+{
+	return ((const struct cloud_rooms *)call->user)->ca;
+}
+
+/* ---- answers ---- */
+
+static void answer_base64(struct http_call *call, const char *type, struct str der)
+{
+	est_write(&call->out, der);
+	http_answer_field(call, "Content-Type", str_of(type));
+	http_answer_field(call, "Content-Transfer-Encoding", STR("base64")); /* RFC 7030 clients */
+	call->status = 200;
+}
+
+static void answer_certs(struct http_call *call, struct str pem)
+{
+	AUTO_BUF struct buf der = BUF(CERT_DER_MAX * 4);
+	struct err err = {0};
+
+	if (!cert_pem_to_pkcs7(pem, &der, &err)) {
+		http_problem_err(call, &err);
+		return;
+	}
+	answer_base64(call, "application/pkcs7-mime; smime-type=certs-only", buf_str(&der));
+}
+
+static void refuse(struct http_call *call, unsigned status, const struct err *err)
+{
+	if (status == 401) {
+		http_answer_field(call, "WWW-Authenticate", STR("Basic realm=\"Drawbridge\""));
+	}
+	http_problem(call, status, "%s", err->text);
+}
+
+/* A connector shows them; that they cannot be read is no reason to keep a certificate back. */
+static void add_owners(struct http_call *call, struct str subaccount)
+{
+	AUTO_BUF struct buf owners = BUF(OWNERS_MAX);
+	struct err ignored = {0};
+
+	if (directory_owner_names(ca_store(ca_of(call)), subaccount, &owners, &ignored) &&
+	    !buf_failed(&owners)) {
+		http_answer_field(call, "Drawbridge-Owners", buf_str(&owners));
+	}
+}
+
+static void get_cacerts(struct http_call *call)
+{
+	answer_certs(call, ca_anchors_pem(ca_of(call)));
+}
+
+static void get_csrattrs(struct http_call *call)
+{
+	/* RFC 7030, 4.5.2: the attribute id-ecPublicKey { secp256r1 } and ecdsa-with-SHA256. */
+	static const uint8_t der[] = {0x30, 0x21, 0x30, 0x15, 0x06, 0x07, 0x2a, 0x86, 0x48,
+				      0xce, 0x3d, 0x02, 0x01, 0x31, 0x0a, 0x06, 0x08, 0x2a,
+				      0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x06, 0x08,
+				      0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02};
+
+	answer_base64(call, "application/csrattrs", str_make(der, sizeof der));
+}
+
+/* ---- what a request says ---- */
+
+struct enrolment {
+	char subaccount[DIRECTORY_UUID];
+	char instance[DIRECTORY_UUID]; /* "" when the request names none */
+	struct csr_facts csr;
+	struct directory_actor actor;
+	char who[DIRECTORY_NAME_MAX + 16];
+	char from[64];
+};
+
+static bool read_uuid(struct str text, char into[static DIRECTORY_UUID])
+{
+	if (!str_is_uuid(text) || !str_copy(text, into, DIRECTORY_UUID)) {
+		return false;
+	}
+	for (char *p = into; *p != '\0'; p++) {
+		*p = *p >= 'A' && *p <= 'F' ? (char)(*p + 'a' - 'A') : *p;
+	}
+	return true;
+}
+
+static bool read_instance(struct http_call *call, struct enrolment *e)
+{
+	struct str field = http_value(call->head, STR("Drawbridge-Instance"));
+	struct str name = str_of(e->csr.common_name);
+	char other[DIRECTORY_UUID];
+
+	if (field.at == NULL) {
+		return !str_is_uuid(name) || read_uuid(name, e->instance);
+	}
+	if (!read_uuid(field, e->instance)) {
+		http_problem(call, 400, "the field Drawbridge-Instance is no UUID");
+		return false;
+	}
+	if (read_uuid(name, other) && strcmp(other, e->instance) != 0) {
+		http_problem(call, 400,
+			     "the field Drawbridge-Instance and the CSR name two installations");
+		return false;
+	}
+	return true;
+}
+
+static bool read_enrolment(struct http_call *call, struct enrolment *e)
+{
+	struct err err = {0};
+
+	if (!read_uuid(http_param(call, "subaccount"), e->subaccount)) {
+		http_problem(call, 404, "there is no such subaccount");
+		return false;
+	}
+	if (!est_read_csr(call->body, &e->csr, &err)) {
+		http_problem_err(call, &err);
+		return false;
+	}
+	address_format(&call->peer, e->from, sizeof e->from);
+	e->actor.from = str_of(e->from);
+	return read_instance(call, e);
+}
+
+static void set_actor(struct enrolment *e, const char *kind, struct str name)
+{
+	snprintf(e->who, sizeof e->who, "%s%.*s", kind, STR_ARGS(str_first(name, 240)));
+	e->actor.who = str_of(e->who);
+}
+
+static void issue(struct http_call *call, struct enrolment *e, const char *issued_to)
+{
+	AUTO_BUF struct buf der = BUF(CERT_DER_MAX);
+	AUTO_BUF struct buf pem = BUF(CERT_DER_MAX * 2);
+	struct err err = {0};
+	struct ca_connector want = {.actor = &e->actor,
+				    .subaccount = str_of(e->subaccount),
+				    .instance = str_of(e->instance),
+				    .csr = &e->csr,
+				    .issued_to = issued_to};
+
+	if (!ca_issue_connector(ca_of(call), &want, clock_unix(), &der, &err)) {
+		http_problem_err(call, &err);
+		return;
+	}
+	cert_add_pem(&pem, buf_str(&der));
+	add_owners(call, str_of(e->subaccount));
+	answer_certs(call, buf_str(&pem));
+}
+
+/* ---- simpleenroll ---- */
+
+static bool prove_by_token(struct http_call *call, struct enrolment *e, struct str token)
+{
+	char creator[DIRECTORY_NAME_MAX] = "";
+	struct err err = {0};
+	enum directory_authdata o =
+		directory_authdata_use(ca_store(ca_of(call)), str_of(e->subaccount), token,
+				       e->csr.spki_sha256, clock_unix(), creator, &err);
+
+	if (o != DIRECTORY_AUTHDATA_OK) {
+		refuse(call, directory_authdata_status(o), &err);
+		return false;
+	}
+	set_actor(e, "authdata:", str_of(creator));
+	return true;
+}
+
+static bool prove_by_password(struct http_call *call, struct enrolment *e)
+{
+	struct str user = STR_NONE, password = STR_NONE;
+	int64_t retry_after_s = 0;
+	struct err err = {0};
+
+	if (!http_basic(call, &user, &password)) {
+		err_set(&err, ERR_DENIED,
+			"enrolment needs an owner's user and password, or authentication data");
+		refuse(call, 401, &err);
+		return false;
+	}
+	enum directory_enrol o =
+		directory_owner_judge(ca_store(ca_of(call)), str_of(e->subaccount), user, password,
+				      clock_unix(), &retry_after_s, &err);
+	if (o == DIRECTORY_ENROL_THROTTLED) {
+		char seconds[24];
+		snprintf(seconds, sizeof seconds, "%lld", (long long)retry_after_s);
+		http_answer_field(call, "Retry-After", str_of(seconds));
+	}
+	if (o != DIRECTORY_ENROL_ALLOWED) {
+		refuse(call, directory_enrol_status(o), &err);
+		return false;
+	}
+	set_actor(e, "user:", user);
+	return true;
+}
+
+static void post_simpleenroll(struct http_call *call)
+{
+	struct enrolment e = {0};
+	struct str authorization = http_value(call->head, STR("Authorization"));
+
+	if (!read_enrolment(call, &e)) {
+		return;
+	}
+	if (e.instance[0] == '\0') {
+		http_problem(call, 400,
+			     "the field Drawbridge-Instance, or the CSR's common name, must be the "
+			     "installation's UUID");
+		return;
+	}
+	bool proven = str_starts_nocase(authorization, STR("Bearer "))
+			      ? prove_by_token(call, &e, str_trim(str_skip(authorization, 7)))
+			      : prove_by_password(call, &e);
+	if (proven) {
+		issue(call, &e, e.who);
+	}
+}
+
+/* ---- simplereenroll ---- */
+
+static int64_t expired_days(struct ca *ca)
+{
+	AUTO_BUF struct buf text = BUF(32);
+	struct err ignored = {0};
+	uint64_t days = 0;
+
+	if (directory_setting_get(ca_store(ca), STR(DIRECTORY_SETTING_RENEW_EXPIRED_DAYS), &text,
+				  &ignored) &&
+	    str_to_u64(buf_str(&text), &days) && days <= 3650) {
+		return (int64_t)days;
+	}
+	return DIRECTORY_RENEW_EXPIRED_DAYS;
+}
+
+static void post_simplereenroll(struct http_call *call)
+{
+	struct enrolment e = {0};
+	struct str host, subaccount, instance;
+	struct err err = {0};
+
+	if (!read_enrolment(call, &e)) {
+		return;
+	}
+	struct directory_presented shown = {.state = call->peer_state,
+					    .facts = call->peer_cert,
+					    .region_host = str_of(ca_region_host(ca_of(call))),
+					    .subaccount = str_of(e.subaccount),
+					    .instance = str_of(e.instance)};
+	enum directory_judgement j = directory_judge_renewal(
+		ca_store(ca_of(call)), &shown, clock_unix(), expired_days(ca_of(call)), &err);
+	if (j != DIRECTORY_ADMITTED) {
+		/* No WWW-Authenticate: a password does not help here. */
+		http_problem(call, directory_judgement_status(j), "%s", err.text);
+		return;
+	}
+	/* RFC 7030, 4.2.2: who renews stays who it is. */
+	if (!directory_spiffe_read(str_of(call->peer_cert->uri), &host, &subaccount, &instance) ||
+	    !read_uuid(instance, e.instance)) {
+		http_problem(call, 403, "the certificate names no connector");
+		return;
+	}
+	set_actor(&e, "connector:", instance);
+	issue(call, &e, "renewal");
+}
+
+#define EST "/.well-known/est/{subaccount}/"
+
+const struct http_route est_routes[] = {
+	{.method = "GET",
+	 .pattern = EST "cacerts",
+	 .handler = get_cacerts,
+	 .summary = "The certificates of the region's CA (RFC 7030, 4.1)",
+	 .answer = "application/pkcs7-mime"},
+	{.method = "GET",
+	 .pattern = EST "csrattrs",
+	 .handler = get_csrattrs,
+	 .summary = "What a certificate request should hold (RFC 7030, 4.5)",
+	 .answer = "application/csrattrs"},
+	{.method = "POST",
+	 .pattern = EST "simpleenroll",
+	 .handler = post_simpleenroll,
+	 .summary = "A first certificate, by password or authentication data (RFC 7030, 4.2.1)",
+	 .request = "application/pkcs10",
+	 .answer = "application/pkcs7-mime",
+	 .body_max = EST_BODY_MAX},
+	{.method = "POST",
+	 .pattern = EST "simplereenroll",
+	 .handler = post_simplereenroll,
+	 .summary = "A new certificate for the one in use (RFC 7030, 4.2.2)",
+	 .request = "application/pkcs10",
+	 .answer = "application/pkcs7-mime",
+	 .body_max = EST_BODY_MAX},
+	{.method = NULL},
+};
