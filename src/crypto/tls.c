@@ -16,6 +16,7 @@ struct tls_engine {
 	bool failed;     /* SSL must not be used any more, not even for close_notify */
 	enum tls_peer_state peer;
 	struct cert_facts *facts; /* with a peer's certificate only: 1.2 KB per idle tunnel */
+	char *stranger;           /* the issuer that no anchor vouches for, for the error's text */
 };
 
 enum {
@@ -76,6 +77,32 @@ BIO_METHOD *tls_bio_method(void)
 	return m;
 }
 
+/* Only when nobody vouches for the chain: otherwise its issuer is not what is wrong. */
+static bool issuer_is_unknown(int why)
+{
+	return why == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+	       why == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
+	       why == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
+	       why == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
+	       why == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT;
+}
+
+/* Changes no verdict: after a failure the chain is gone, so its issuer is noted here. */
+static int note_stranger(int ok, X509_STORE_CTX *ctx)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls_engine *e = ssl != NULL ? SSL_get_app_data(ssl) : NULL;
+	X509 *cert = X509_STORE_CTX_get_current_cert(ctx);
+	char name[CERT_NAME_MAX];
+
+	if (!ok && e != NULL && cert != NULL && e->stranger == NULL &&
+	    issuer_is_unknown(X509_STORE_CTX_get_error(ctx))) {
+		ossl_name_text(X509_get_issuer_name(cert), name, sizeof(name));
+		e->stranger = must_strdup(name);
+	}
+	return ok;
+}
+
 /* ---- life ---- */
 
 static bool name_peer(struct tls_engine *e, const char *name, struct err *err)
@@ -112,6 +139,10 @@ bool tls_engine_new(struct tls_config *c, const char *peer_name, struct tls_engi
 	}
 	BIO_set_data(bio, e);
 	SSL_set_bio(e->ssl, bio, bio);
+	if (c->peer == TLS_PEER_VERIFY) {
+		SSL_set_app_data(e->ssl, e);
+		SSL_set_verify(e->ssl, SSL_VERIFY_PEER, note_stranger);
+	}
 	if (c->server) {
 		SSL_set_accept_state(e->ssl);
 	} else {
@@ -132,6 +163,7 @@ void tls_engine_free(struct tls_engine *e)
 	SSL_free(e->ssl);
 	tls_config_unref(e->config);
 	buf_fini(&e->kept);
+	free(e->stranger);
 	free(e->peer_name);
 	free(e->facts);
 	free(e);
@@ -175,8 +207,9 @@ static bool explain_certificate(const struct tls_engine *e, struct err *err)
 		return false;
 	}
 	ossl_forget();
-	err_set(err, ERR_DENIED, "the certificate of %s is not accepted: %s", name,
-		X509_verify_cert_error_string(why));
+	err_set(err, ERR_DENIED, "the certificate of %s is not accepted: %s%s%.120s%s", name,
+		X509_verify_cert_error_string(why), e->stranger ? "; its issuer is \"" : "",
+		e->stranger ? e->stranger : "", e->stranger ? "\"" : "");
 	return true;
 }
 
