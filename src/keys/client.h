@@ -15,21 +15,30 @@
 
 struct keys_client;
 
+enum {
+	KEYS_FRESH_MS = 10000,   /* how long a call waits for a socket, free or fresh */
+	KEYS_ANSWER_MS = 60000,  /* how long keyd may take for one answer (RSA 4096: 2 s) */
+	KEYS_OPENED_MAX = 65536, /* sealed keys that a client remembers; more is ERR_LIMIT */
+};
+
 /* `control_fd`: the socket to the monitor (taken). Blocks until the first set of sockets is there.
  */
 NODISCARD bool keys_client_new(int control_fd, struct keys_client **out, struct err *err);
-void keys_client_free(struct keys_client *c);
+void keys_client_free(struct keys_client *c); /* takes NULL; no call may be running */
 
 /* A new key: `sealed` is to be stored before its public part is used for anything. */
 NODISCARD bool keys_generate(struct keys_client *c, enum keys_class class_, enum key_kind kind,
 			     struct buf *sealed, struct buf *spki, struct err *err);
 /*
- * A struct key whose signatures come from keyd, for one purpose. Copies `sealed`; lends the client,
- * which must outlive it.
+ * A struct key whose signatures come from keyd, for one purpose. Copies `sealed` into the client
+ * (once per sealed key and purpose, kept as long as the client); the client must outlive the key.
  */
 NODISCARD bool keys_open(struct keys_client *c, struct str sealed, struct str spki,
 			 enum keys_purpose purpose, struct key **out, struct err *err);
-/* `issuer_sealed` empty with ISSUE_ROOT: signed by `subject_sealed` itself. Appends DER. */
+/*
+ * Appends DER. For ISSUE_ROOT, and for a listener that signs itself, `issuer_sealed` is the
+ * subject's own key (keyd compares it with `subject_spki`) and `issuer_der` empty.
+ */
 NODISCARD bool keys_issue(struct keys_client *c, const struct issue_facts *facts,
 			  struct str subject_spki, struct str issuer_sealed, struct str issuer_der,
 			  struct buf *der, struct err *err);
@@ -37,6 +46,8 @@ NODISCARD bool keys_seal(struct keys_client *c, const char *label, struct str pl
 			 struct buf *sealed, struct err *err);
 NODISCARD bool keys_unseal(struct keys_client *c, const char *label, struct str sealed,
 			   struct buf *plain, struct err *err);
+/* The process id of keyd, for /metrics and tests. */
+NODISCARD bool keys_ping(struct keys_client *c, uint32_t *keyd_pid, struct err *err);
 /* Calls repeated and sockets replaced, for /metrics. */
 struct keys_counters {
 	uint64_t calls, repeated, refused, replaced;

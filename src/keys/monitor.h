@@ -11,6 +11,7 @@
  * passed on, SIGHUP too.
  */
 #include "base/err.h"
+#include "base/log.h"
 #include "base/str.h"
 
 enum {
@@ -21,8 +22,11 @@ struct monitor_settings {
 	const char *keyd_path;       /* the drawbridge-keyd binary */
 	const char *master_key_path; /* file of 32 bytes in hex, mode 0400; made at first start */
 	const char *state_dir;       /* keyd's own two files live in its subfolder keyd/ */
-	unsigned classes;            /* set of 1 << enum keys_class that this keyd may open */
-	char **server_argv;          /* what to execute as the server; gets DRAWBRIDGE_CONTROL_FD */
+	const char *keyd_user;    /* who keyd becomes when started as root; NULL: stays who it is */
+	unsigned classes;         /* set of 1 << enum keys_class that this keyd may open */
+	char *const *server_argv; /* what to execute as the server; gets DRAWBRIDGE_CONTROL_FD */
+	enum log_level log_level; /* for keyd */
+	bool log_json;
 };
 
 /* Runs until the server ends; returns the exit status of the program. */

@@ -9,28 +9,39 @@
  *   request   u8 operation, then the operation's fields (base/rd.h forms)
  *   answer    u8 status, then the fields, or on KEYS_REFUSED a blob with the reason
  *
- * Every length is bounded by KEYS_MESSAGE_MAX, and a message with bytes behind its fields is
- * refused.
+ * In the list below "id" is KEYS_ID bytes as they are, a text or sealed thing is a blob. Every
+ * length is bounded by KEYS_MESSAGE_MAX, and a message with bytes behind its fields is refused.
+ * Numbers of operations, classes and purposes are never used again for something else: sealed keys
+ * carry their class. Tenant keystores will add operations behind these.
  */
 #include "base/rd.h"
+#include "crypto/issue.h"
 
 enum {
 	KEYS_MESSAGE_MAX =
 		160 * 1024, /* a TBS of 64 KiB and room; longer is refused, the socket closed */
 	KEYS_ID = 32,       /* SHA-256 of the sealed key */
+	KEYS_SEALED_MAX = KIB(16), /* a sealed private key; RSA 8192 needs 5 KB */
+	KEYS_LABEL_MAX = 256,      /* bytes of a label of SEAL and UNSEAL */
+	KEYS_PLAIN_MAX = KIB(64),  /* bytes that SEAL takes */
+	KEYS_SAN_MAX = 255,        /* bytes of one name: RFC 1035, 2.3.4 */
+	KEYS_URI_MAX = 511,
+	KEYS_SUBJECT_MAX = 511,
+	KEYS_REASON_MAX = 400, /* bytes of a refusal's text that the client keeps */
 };
 
 enum keys_operation {
-	KEYS_PING = 1,
-	KEYS_GENERATE, /* u8 class, u8 kind → sealed key, SPKI */
-	KEYS_LOAD,     /* sealed key → id */
-	KEYS_SIGN,     /* id, u8 purpose, u16 scheme, message → signature */
-	KEYS_ISSUE,  /* id of the CA's key ("" for a root: the subject's own), profile, facts, SPKI
-			or  CSR, issuer DER → certificate DER. The serial is appended to keyd's list
-		      */
-	KEYS_SEAL,   /* label (AAD), plain → sealed: passwords, tokens */
-	KEYS_UNSEAL, /* label, sealed → plain; labels listed in keyd's policy only */
-	KEYS_WIPE,   /* id: forget an opened key */
+	KEYS_PING = 1,  /* → u32 process id of keyd, u64 keys in its cache */
+	KEYS_GENERATE,  /* u8 class, u8 kind → sealed key, SPKI */
+	KEYS_LOAD,      /* sealed key → id */
+	KEYS_SIGN,      /* id, u8 purpose, u16 scheme, message → signature */
+	KEYS_ISSUE,     /* id of the CA's key (for a root: its own), SPKI, issuer DER (empty for a
+			   root), facts → certificate DER. The serial is appended to keyd's list first
+			 */
+	KEYS_SEAL,      /* label (AAD), plain → sealed: passwords, tokens */
+	KEYS_UNSEAL,    /* label, sealed → plain; labels of keyd's policy only */
+	KEYS_WIPE,      /* id → nothing: forget an opened key */
+	KEYS_OPERATIONS /* one behind the last */
 };
 
 enum keys_status {
@@ -54,7 +65,32 @@ enum keys_purpose {
 	KEYS_FOR_TLS_CLIENT,
 	KEYS_FOR_CSR,
 	KEYS_FOR_TOKEN,
+	KEYS_PURPOSES,
 };
 
 /* The one table of what may be signed with what; used by keyd, shown in SECURITY.md. */
 bool keys_allows(enum keys_class class_, enum keys_purpose purpose);
+/*
+ * Whether a certificate of `profile` may be signed by a key of that class: CA keys sign all of
+ * them. A listener key signs itself a server certificate (issuer empty), for a UI's first start.
+ */
+bool keys_may_issue(enum keys_class class_, enum issue_profile profile);
+/*
+ * Labels of what the server may have opened again: `kind` or `kind:anything`, where the kinds are
+ * keyd's policy. Anything that was sealed under another label stays shut.
+ */
+bool keys_may_unseal(struct str label);
+const char *keys_class_name(enum keys_class class_);            /* "ca", "listener" …; "?" */
+const char *keys_operation_name(enum keys_operation operation); /* "sign" …; "?" */
+
+/* The facts of an ISSUE read back: the texts are copied here, so that they end in NUL. */
+struct keys_issue {
+	struct issue_facts facts; /* its texts point into this struct: do not copy it */
+	char subject[KEYS_SUBJECT_MAX + 1];
+	char uri[KEYS_URI_MAX + 1];
+	char sans[ISSUE_SANS_MAX][KEYS_SAN_MAX + 1];
+};
+
+void keys_write_facts(struct buf *out, const struct issue_facts *facts);
+/* False when malformed: too long, too many, an unknown profile, a NUL inside a text. */
+NODISCARD bool keys_read_facts(struct rd *in, struct keys_issue *out);

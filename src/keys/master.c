@@ -1,0 +1,114 @@
+#include "keys/master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/random.h"
+
+static bool open_credential(int *fd, struct err *err)
+{
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+	AUTO_BUF struct buf path = BUF(PATH_MAX);
+
+	*fd = -1;
+	if (!folder) {
+		return true;
+	}
+	buf_addf(&path, "%s/%s", folder, MASTER_CREDENTIAL);
+	*fd = buf_failed(&path) ? -1 : open(path.at, O_RDONLY | O_CLOEXEC);
+	if (*fd < 0 && errno != ENOENT) {
+		return err_errno(err, ERR_CONFIG, "cannot open the credential %s", path.at);
+	}
+	return true;
+}
+
+/* The value moves into a memfd, and is overwritten where /proc/PID/environ shows it. */
+static bool open_variable(int *fd, struct err *err)
+{
+	char *value = getenv(MASTER_VARIABLE);
+
+	*fd = -1;
+	if (!value) {
+		return true;
+	}
+	size_t len = strlen(value);
+	AUTO_FD int memory = memfd_create("master", MFD_CLOEXEC);
+	bool ok = memory >= 0 && write(memory, value, len) == (ssize_t)len;
+	explicit_bzero(value, len);
+	unsetenv(MASTER_VARIABLE);
+	if (!ok) {
+		return err_errno(err, ERR_SYSTEM, "cannot keep the master key of the environment");
+	}
+	log_warning("the master key comes from the environment: a file or a systemd credential is "
+		    "safer");
+	*fd = TAKE_FD(memory);
+	return true;
+}
+
+static bool make_file(const char *path, struct err *err)
+{
+	AUTO_BUF struct buf hex = BUF_SECRET(128);
+	uint8_t bytes[32];
+
+	random_bytes(bytes, sizeof(bytes));
+	buf_add_hex(&hex, bytes, sizeof(bytes));
+	buf_add_c(&hex, '\n');
+	explicit_bzero(bytes, sizeof(bytes));
+	AUTO_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
+	if (fd < 0) {
+		return err_errno(err, ERR_CONFIG,
+				 "cannot make the master key file %s (give another place with "
+				 "master.key.file)",
+				 path);
+	}
+	if (write(fd, hex.at, hex.len) != (ssize_t)hex.len || fsync(fd) != 0) {
+		(void)err_errno(err, ERR_SYSTEM, "cannot write the master key file %s", path);
+		unlink(path);
+		return false;
+	}
+	log_info("made a new master key: keep a copy of this file in a safe place, without it "
+		 "nothing that is sealed can be opened",
+		 LOG_TEXT("file", path));
+	return true;
+}
+
+static bool open_file(const char *path, bool first_start, int *fd, struct err *err)
+{
+	struct stat st;
+
+	if (access(path, F_OK) != 0 && errno == ENOENT) {
+		if (!first_start) {
+			return err_set(err, ERR_CONFIG,
+				       "the master key file %s is missing, and this state folder "
+				       "was made with it: put its copy there",
+				       path);
+		}
+		if (!make_file(path, err)) {
+			return false;
+		}
+	}
+	AUTO_FD int opened = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (opened < 0 || fstat(opened, &st) != 0) {
+		return err_errno(err, ERR_CONFIG, "cannot open the master key file %s", path);
+	}
+	if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0) {
+		return err_set(err, ERR_CONFIG,
+			       "the master key file %s may be read by others: chmod 0400 it", path);
+	}
+	*fd = TAKE_FD(opened);
+	return true;
+}
+
+bool master_open(const char *path, bool first_start, int *fd, struct err *err)
+{
+	if (!open_credential(fd, err) || (*fd < 0 && !open_variable(fd, err))) {
+		return false;
+	}
+	return *fd >= 0 || open_file(path, first_start, fd, err);
+}

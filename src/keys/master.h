@@ -1,0 +1,23 @@
+#pragma once
+/*
+ * Where the master key comes from. The monitor opens the source and never reads a file of it; keyd
+ * reads it from the inherited descriptor, at offset 0, each time that it is started.
+ *
+ * In this order: the systemd credential $CREDENTIALS_DIRECTORY/drawbridge-master-key; the
+ * environment DRAWBRIDGE_MASTER_KEY, wiped there and kept in a memfd; the file, made at the first
+ * start from 32 random bytes in hex with mode 0400.
+ */
+#include "base/err.h"
+
+#define MASTER_CREDENTIAL "drawbridge-master-key"
+#define MASTER_VARIABLE   "DRAWBRIDGE_MASTER_KEY"
+
+enum {
+	MASTER_HEX_MAX = 256, /* bytes that keyd reads of the source */
+};
+
+/*
+ * `first_start`: the file may be made. Otherwise a missing one is ERR_CONFIG: a new key would not
+ * open what was sealed with the lost one. A file that others may read is refused.
+ */
+NODISCARD bool master_open(const char *path, bool first_start, int *fd, struct err *err);

@@ -1,0 +1,129 @@
+#include "keys/protocol.h"
+
+static const struct {
+	enum keys_class class_;
+	enum keys_purpose purpose;
+} allowed[] = {
+	/* KEYS_CLASS_CA has no row: it signs no message that the server chose. */
+	{KEYS_CLASS_LISTENER, KEYS_FOR_TLS_SERVER},  {KEYS_CLASS_LISTENER, KEYS_FOR_CSR},
+	{KEYS_CLASS_CONNECTOR, KEYS_FOR_TLS_CLIENT}, {KEYS_CLASS_CONNECTOR, KEYS_FOR_CSR},
+	{KEYS_CLASS_TOKEN, KEYS_FOR_TOKEN},          {KEYS_CLASS_SYSTEM, KEYS_FOR_TLS_CLIENT},
+	{KEYS_CLASS_SYSTEM, KEYS_FOR_CSR},
+};
+
+static const struct {
+	enum keys_class class_;
+	enum issue_profile profile;
+} may_issue[] = {
+	{KEYS_CLASS_CA, ISSUE_ROOT},         {KEYS_CLASS_CA, ISSUE_INTERMEDIATE},
+	{KEYS_CLASS_CA, ISSUE_CONNECTOR},    {KEYS_CLASS_CA, ISSUE_SERVER},
+	{KEYS_CLASS_LISTENER, ISSUE_SERVER},
+};
+
+/* Passwords and tokens that the server itself must send somewhere. */
+static const struct str unsealable[] = {
+	STR("password"), /* of proxies, mail and directories */
+	STR("token"),    /* that others issued to us */
+	STR("secret"),   /* group keys, HMAC and session keys */
+};
+
+static const char *const class_names[KEYS_CLASSES] = {"?",         "ca",    "listener",
+						      "connector", "token", "system"};
+static const char *const operation_names[KEYS_OPERATIONS] = {
+	"?", "ping", "generate", "load", "sign", "issue", "seal", "unseal", "wipe"};
+
+bool keys_allows(enum keys_class class_, enum keys_purpose purpose)
+{
+	for (size_t i = 0; i < COUNT(allowed); i++) {
+		if (allowed[i].class_ == class_ && allowed[i].purpose == purpose) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool keys_may_issue(enum keys_class class_, enum issue_profile profile)
+{
+	for (size_t i = 0; i < COUNT(may_issue); i++) {
+		if (may_issue[i].class_ == class_ && may_issue[i].profile == profile) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool keys_may_unseal(struct str label)
+{
+	struct str kind = str_first(label, str_find(label, ':'));
+
+	for (size_t i = 0; i < COUNT(unsealable); i++) {
+		if (str_eq(kind, unsealable[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *keys_class_name(enum keys_class class_)
+{
+	return (unsigned)class_ < COUNT(class_names) ? class_names[class_] : "?";
+}
+
+const char *keys_operation_name(enum keys_operation operation)
+{
+	return (unsigned)operation < COUNT(operation_names) ? operation_names[operation] : "?";
+}
+
+void keys_write_facts(struct buf *out, const struct issue_facts *facts)
+{
+	wr_u8(out, (uint8_t)facts->profile);
+	wr_blob(out, str_of(facts->subject));
+	wr_blob(out, str_of(facts->uri));
+	wr_u8(out, (uint8_t)facts->n_sans);
+	for (size_t i = 0; i < facts->n_sans; i++) {
+		wr_blob(out, str_of(facts->sans[i]));
+	}
+	wr_u64(out, (uint64_t)facts->not_before);
+	wr_u64(out, (uint64_t)facts->not_after);
+	buf_add(out, facts->serial, sizeof(facts->serial));
+}
+
+/* One text of at most size - 1 bytes, without a NUL inside. */
+static bool read_text(struct rd *in, char *into, size_t size)
+{
+	struct str text = rd_blob(in, size - 1);
+
+	return !in->failed && str_find(text, '\0') == text.len && str_copy(text, into, size);
+}
+
+bool keys_read_facts(struct rd *in, struct keys_issue *out)
+{
+	struct issue_facts *facts = &out->facts;
+	uint8_t profile = rd_u8(in);
+
+	if (profile > ISSUE_SERVER || !read_text(in, out->subject, sizeof(out->subject)) ||
+	    !read_text(in, out->uri, sizeof(out->uri))) {
+		return false;
+	}
+	facts->profile = (enum issue_profile)profile;
+	facts->subject = out->subject;
+	facts->uri = out->uri[0] != '\0' ? out->uri : NULL;
+	facts->n_sans = rd_u8(in);
+	if (facts->n_sans > ISSUE_SANS_MAX) {
+		return false;
+	}
+	for (size_t i = 0; i < facts->n_sans; i++) {
+		if (!read_text(in, out->sans[i], sizeof(out->sans[i]))) {
+			return false;
+		}
+		facts->sans[i] = out->sans[i];
+	}
+	facts->not_before = (int64_t)rd_u64(in);
+	facts->not_after = (int64_t)rd_u64(in);
+	struct str serial = rd_bytes(in, sizeof(facts->serial));
+	if (in->failed) {
+		return false;
+	}
+	memcpy(facts->serial, serial.at, sizeof(facts->serial));
+	return true;
+}

@@ -1,0 +1,136 @@
+/*
+ * drawbridge-keyd: the key process. Started by the monitor only (keys/monitor.h), with open
+ * descriptors for the master key and for its sockets.
+ *
+ * Order matters: memory is locked and dumps are off before the master key is read; the folder is
+ * opened and the user changed before the sandbox is closed; threads start last.
+ */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/option.h"
+#include "keyd/harden.h"
+#include "keyd/serve.h"
+#include "keys/master.h"
+#include "keys/sandbox.h"
+
+enum {
+	EXIT_CONFIG = 2,
+	SOCKETS_MAX = 64,
+};
+
+struct settings {
+	char *folder, *sockets, *user;
+	uint32_t classes, master_fd, log_level;
+	bool log_json;
+};
+
+static const struct option options[] = {
+	{"folder", OPTION_FIELD(struct settings, folder), .help = "folder of its own files"},
+	{"sockets", OPTION_FIELD(struct settings, sockets), .initial = "",
+	 .help = "numbers of the inherited sockets, with commas"},
+	{"user", OPTION_FIELD(struct settings, user), .initial = "",
+	 .help = "user to become when started as root"},
+	{"classes", OPTION_FIELD(struct settings, classes), .initial = "0",
+	 .help = "set of key classes to serve"},
+	{"master.fd", OPTION_FIELD(struct settings, master_fd), .initial = "0",
+	 .help = "number of the inherited source of the master key"},
+	{"log.level", OPTION_FIELD(struct settings, log_level), .initial = "2",
+	 .help = "0 error, 1 warning, 2 info, 3 debug"},
+	{"log.json", OPTION_FIELD(struct settings, log_json), .initial = "off",
+	 .help = "log as JSON lines"},
+	{.key = NULL},
+};
+
+static bool read_sockets(const char *text, int *fds, size_t *n, struct err *err)
+{
+	struct str rest = str_of(text), part;
+
+	*n = 0;
+	while (str_next_listed(&rest, &part)) {
+		uint64_t fd;
+		if (*n == SOCKETS_MAX || !str_to_u64(part, &fd) || fd > 65535 ||
+		    fcntl((int)fd, F_SETFD, FD_CLOEXEC) != 0) {
+			return err_set(err, ERR_CONFIG, "bad list of sockets");
+		}
+		fds[(*n)++] = (int)fd;
+	}
+	return *n > 0 || err_set(err, ERR_CONFIG,
+				 "this program is started by the daemons' monitor "
+				 "only");
+}
+
+static bool open_vault(const struct settings *s, int dir, struct vault **out, struct err *err)
+{
+	char hex[MASTER_HEX_MAX];
+	AUTO(vault_free) struct vault *v = NULL;
+
+	ssize_t n = pread((int)s->master_fd, hex, sizeof(hex), 0);
+	close_fd((int)s->master_fd);
+	if (n < 0) {
+		return err_errno(err, ERR_CONFIG, "cannot read the master key");
+	}
+	bool ok = vault_open(str_make(hex, (size_t)n), s->classes, &v, err);
+	explicit_bzero(hex, sizeof(hex));
+	if (!ok || !vault_check(v, dir, err)) {
+		return false;
+	}
+	*out = TAKE(v);
+	return true;
+}
+
+static bool run(const struct settings *s, struct err *err)
+{
+	int fds[SOCKETS_MAX];
+	size_t n;
+	AUTO(vault_free) struct vault *vault = NULL;
+	AUTO(serials_close) struct serials *serials = NULL;
+	AUTO(keyring_free) struct keyring *keys = NULL;
+	const char *writable[] = {s->folder, NULL};
+	const char *readable[] = {"/dev/urandom", NULL};
+
+	if (!read_sockets(s->sockets, fds, &n, err)) {
+		return false;
+	}
+	sandbox_no_dumps();
+	harden_signals();
+	harden_memory();
+	AUTO_FD int dir = open(s->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0) {
+		return err_errno(err, ERR_CONFIG, "cannot open the key process's folder %s",
+				 s->folder);
+	}
+	const struct sandbox sandbox = {
+		.calls = SANDBOX_KEYD, .readable = readable, .writable = writable};
+	if (!harden_user(s->user, dir, err) || !sandbox_enter(&sandbox, err) ||
+	    !open_vault(s, dir, &vault, err) || !serials_open(dir, &serials, err)) {
+		return false;
+	}
+	keys = keyring_new(KEYRING_MAX);
+	const struct dispatch d = {
+		.vault = vault, .keys = keys, .serials = serials, .now = clock_unix};
+	log_debug("the key process is ready", LOG_INT("sockets", n));
+	return serve(&d, fds, n, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct settings settings = {0};
+	struct err err;
+	int used;
+
+	options_init(options, &settings);
+	bool ok = options_read_words(options, &settings, argc - 1, argv + 1, &used, &err);
+	log_setup((enum log_level)settings.log_level, settings.log_json, "drawbridge-keyd");
+	if (ok && used != argc - 1) {
+		ok = err_set(&err, ERR_CONFIG, "unknown word %s", argv[1 + used]);
+	}
+	ok = ok && run(&settings, &err);
+	if (!ok) {
+		log_error("the key process ends", LOG_ERR(&err));
+	}
+	options_fini(options, &settings);
+	return ok ? 0 : err.kind == ERR_CONFIG ? EXIT_CONFIG : 1;
+}

@@ -1,0 +1,118 @@
+#include "keys/master.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "unit/unit.h"
+
+static struct err err;
+static char folder[64], path[96];
+
+static int make_folder(void **state UNUSED)
+{
+	(void)snprintf(folder, sizeof(folder), "/tmp/master-test-XXXXXX");
+	log_setup(LOG_ERROR, false, "test");
+	unsetenv("CREDENTIALS_DIRECTORY");
+	unsetenv(MASTER_VARIABLE);
+	if (!mkdtemp(folder)) {
+		return -1;
+	}
+	(void)snprintf(path, sizeof(path), "%s/%s", folder, MASTER_CREDENTIAL);
+	return 0;
+}
+
+static int remove_folder(void **state UNUSED)
+{
+	unlink(path);
+	return rmdir(folder);
+}
+
+static size_t read_all(int fd, char *into, size_t size)
+{
+	ssize_t n = pread(fd, into, size, 0);
+	return n > 0 ? (size_t)n : 0;
+}
+
+static void write_file(const char *text, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	assert_true(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	assert_int_equal(fchmod(fd, mode), 0);
+	close_fd(fd);
+}
+
+TEST(the_first_start_makes_a_file_that_nobody_else_reads)
+{
+	char hex[MASTER_HEX_MAX], again[MASTER_HEX_MAX];
+	uint8_t bytes[32];
+	struct stat st;
+	int fd;
+
+	assert_ok(master_open(path, true, &fd, &err), &err);
+	assert_int_equal(read_all(fd, hex, sizeof(hex)), 65);
+	assert_true(str_to_hex_bytes(str_make(hex, 64), bytes, sizeof(bytes)));
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0400);
+	close_fd(fd);
+	assert_ok(master_open(path, false, &fd, &err), &err);
+	assert_int_equal(read_all(fd, again, sizeof(again)), 65);
+	assert_memory_equal(hex, again, 65);
+	close_fd(fd);
+}
+
+TEST(a_lost_key_is_not_replaced_in_silence)
+{
+	int fd;
+
+	assert_err(master_open(path, false, &fd, &err), &err, ERR_CONFIG, "is missing");
+	assert_int_not_equal(access(path, F_OK), 0);
+}
+
+TEST(a_file_that_others_may_read_is_refused)
+{
+	int fd;
+
+	write_file("00", 0440);
+	assert_err(master_open(path, false, &fd, &err), &err, ERR_CONFIG, "chmod 0400");
+}
+
+TEST(the_environment_is_wiped_and_wins_over_the_file)
+{
+	static char variable[] = MASTER_VARIABLE "=abcdef";
+	char text[MASTER_HEX_MAX];
+	int fd;
+
+	write_file("00", 0400);
+	assert_int_equal(putenv(variable), 0);
+	assert_ok(master_open(path, false, &fd, &err), &err);
+	assert_int_equal(read_all(fd, text, sizeof(text)), 6);
+	assert_memory_equal(text, "abcdef", 6);
+	assert_null(getenv(MASTER_VARIABLE));
+	assert_null(memmem(variable, sizeof(variable), "abc", 3));
+	close_fd(fd);
+}
+
+TEST(a_credential_wins_over_all)
+{
+	char text[MASTER_HEX_MAX];
+	int fd;
+
+	write_file("123", 0440); /* systemd guards its folder */
+	assert_int_equal(setenv("CREDENTIALS_DIRECTORY", folder, 1), 0);
+	assert_ok(master_open("/nowhere", false, &fd, &err), &err);
+	assert_int_equal(read_all(fd, text, sizeof(text)), 3);
+	unsetenv("CREDENTIALS_DIRECTORY");
+	close_fd(fd);
+}
+
+#define MASTER_TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
+static const struct CMUnitTest tests[] = {
+	MASTER_TEST(the_first_start_makes_a_file_that_nobody_else_reads),
+	MASTER_TEST(a_lost_key_is_not_replaced_in_silence),
+	MASTER_TEST(a_file_that_others_may_read_is_refused),
+	MASTER_TEST(the_environment_is_wiped_and_wins_over_the_file),
+	MASTER_TEST(a_credential_wins_over_all),
+};
+UNIT_MAIN(tests)
