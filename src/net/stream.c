@@ -133,6 +133,16 @@ void stream_close(struct stream *s)
 	loop_defer(s->loop, LOOP_FREE, &s->death, on_death);
 }
 
+void stream_abort(struct stream *s)
+{
+	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+	if (s->fd >= 0) {
+		(void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	}
+	stream_close(s);
+}
+
 static void on_end_timeout(struct loop_timer *t)
 {
 	stream_close(CONTAINER_OF(t, struct stream, timer));

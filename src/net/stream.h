@@ -52,6 +52,8 @@ void stream_start_tls(struct stream *s, struct tls_engine *take, struct jobs *jo
  * bytes are thrown away for up to 2 s, so that the answer is not lost to a reset. */
 void stream_close_after_flush(struct stream *s, msec_t timeout);
 void stream_close(struct stream *s);
+/* As stream_close(), but the peer sees a reset and not an end: what it got is cut short. */
+void stream_abort(struct stream *s);
 /* Sends FIN (and close_notify) when what is queued has gone. */
 void stream_finish(struct stream *s);
 

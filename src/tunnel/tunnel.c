@@ -541,6 +541,11 @@ const struct err *tunnel_failure(const struct tunnel *t)
 	return &t->failure;
 }
 
+msec_t tunnel_last_heard(const struct tunnel *t)
+{
+	return last_heard(t);
+}
+
 msec_t tunnel_up_since(const struct tunnel *t)
 {
 	return t->up_since;

@@ -1,0 +1,380 @@
+/* Who is let in: the PTTH request judged, the location claimed, the connection handed over. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "cloud/directory/claims.h"
+#include "cloud/directory/connectors.h"
+#include "cloud/directory/owners.h"
+#include "cloud/relay/relay_priv.h"
+#include "tunnel/handshake.h"
+
+enum {
+	HEARD_LOOK_MS = 20,
+	OWNERS_MAX = 1024,
+	HANDOVER_MS = 5000, /* for the 101 to leave */
+};
+
+/* ---- does the holder live? ---- */
+
+/* Shared by the job that asks and the workers that look; the last one frees. */
+struct question {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	unsigned left, refs;
+	bool answered;
+};
+
+struct look {
+	struct loop_message message;
+	struct loop_timer timer;
+	struct worker *worker;
+	struct question *q;
+	char key[REGISTRY_KEY_MAX], instance[DIRECTORY_UUID];
+	msec_t asked;
+};
+
+static void drop_question(struct question *q) /* with the lock held */
+{
+	bool last = --q->refs == 0;
+
+	pthread_mutex_unlock(&q->lock);
+	if (last) {
+		pthread_cond_destroy(&q->changed);
+		pthread_mutex_destroy(&q->lock);
+		free(q);
+	}
+}
+
+static void end_look(struct look *k, bool answered)
+{
+	pthread_mutex_lock(&k->q->lock);
+	k->q->answered = k->q->answered || answered;
+	k->q->left--;
+	pthread_cond_signal(&k->q->changed);
+	drop_question(k->q);
+	free(k);
+}
+
+static void on_look(struct loop_timer *t)
+{
+	struct look *k = CONTAINER_OF(t, struct look, timer);
+	msec_t now = loop_now(k->worker->loop);
+
+	if (worker_heard_since(k->worker, str_of(k->key), str_of(k->instance), k->asked)) {
+		end_look(k, true);
+	} else if (now - k->asked >= RELAY_HOLDER_ANSWER_MS) {
+		end_look(k, false);
+	} else {
+		loop_timer_set(k->worker->loop, t, now + HEARD_LOOK_MS, on_look);
+	}
+}
+
+static void start_look(struct loop_message *m)
+{
+	struct look *k = CONTAINER_OF(m, struct look, message);
+
+	k->asked = loop_now(k->worker->loop);
+	if (!worker_probe(k->worker, str_of(k->key), str_of(k->instance))) {
+		end_look(k, false);
+		return;
+	}
+	loop_timer_set(k->worker->loop, &k->timer, k->asked + HEARD_LOOK_MS, on_look);
+}
+
+bool relay_holder_answers(struct relay *r, struct str key, struct str instance)
+{
+	struct question *q = NEW(struct question);
+
+	pthread_mutex_init(&q->lock, NULL);
+	pthread_cond_init(&q->changed, NULL);
+	q->left = r->n;
+	q->refs = r->n + 1;
+	for (unsigned i = 0; i < r->n; i++) {
+		struct look *k = NEW(struct look);
+		k->worker = r->threads[i].worker;
+		k->q = q;
+		snprintf(k->key, sizeof(k->key), "%.*s", STR_ARGS(key));
+		snprintf(k->instance, sizeof(k->instance), "%.*s", STR_ARGS(instance));
+		k->message.fn = start_look;
+		loop_post(r->threads[i].loop, &k->message);
+	}
+	pthread_mutex_lock(&q->lock);
+	while (q->left > 0 && !q->answered) {
+		pthread_cond_wait(&q->changed, &q->lock);
+	}
+	bool answered = q->answered;
+	drop_question(q);
+	return answered;
+}
+
+/* ---- the claim ---- */
+
+static void refuse_taken(struct http_call *call, const struct directory_claim *holder, bool fight)
+{
+	const char *location = holder->location[0] ? holder->location : "(default)";
+
+	if (fight) {
+		http_problem(
+			call, 409,
+			"location ID %s was taken over %d times within a minute: two "
+			"installations fight for it, the holder %s stays. Is this machine a copy "
+			"of another one?",
+			location, (int)HOLDS_TAKEOVERS_MAX, holder->instance);
+	} else {
+		http_problem(
+			call, 409,
+			"location ID %s of this subaccount is held by installation %s, which is "
+			"connected. Give this connector another location ID, or disconnect the "
+			"other one.",
+			location, holder->instance);
+	}
+}
+
+static void refuse_later(struct http_call *call, const char *seconds, const struct err *err)
+{
+	http_answer_field(call, "Retry-After", str_of(seconds));
+	http_problem(call, 503, "%s", err->text);
+}
+
+/* Another installation has it: it keeps it if it lives. */
+static bool take_over(struct http_call *call, struct relay *r, struct directory_claim *want,
+		      struct directory_claim *holder)
+{
+	char key[REGISTRY_KEY_MAX];
+	struct err err = {.kind = ERR_NONE};
+
+	if (!registry_key(str_of(want->subaccount), str_of(want->location), key)) {
+		http_problem(call, 400, "the location ID is too long");
+		return false;
+	}
+	bool here = str_eq(str_of(holder->node), str_of(r->settings.node));
+	if (!here || relay_holder_answers(r, str_of(key), str_of(holder->instance))) {
+		refuse_taken(call, holder, false);
+		return false;
+	}
+	if (!holds_takeover(r->holds, str_of(key), clock_now())) {
+		log_error("two installations fight for a location, the holder stays",
+			  LOG_TEXT("subaccount", want->subaccount),
+			  LOG_TEXT("location", want->location),
+			  LOG_TEXT("holder", holder->instance),
+			  LOG_TEXT("refused", want->instance));
+		refuse_taken(call, holder, true);
+		return false;
+	}
+	char loser[DIRECTORY_UUID];
+	snprintf(loser, sizeof(loser), "%s", holder->instance);
+	switch (directory_claim(r->settings.store, want, true, clock_unix_ms(), holder, &err)) {
+	case DIRECTORY_CLAIM_HELD:
+		log_warning("a location was taken over from an installation that fell silent",
+			    LOG_TEXT("subaccount", want->subaccount),
+			    LOG_TEXT("location", want->location), LOG_TEXT("loser", loser),
+			    LOG_TEXT("winner", want->instance));
+		relay_evict(r, str_of(key), str_of(loser));
+		return true;
+	case DIRECTORY_CLAIM_TAKEN:
+		refuse_taken(call, holder, false);
+		return false;
+	case DIRECTORY_CLAIM_FAILED:
+		break;
+	}
+	refuse_later(call, "2", &err);
+	return false;
+}
+
+static bool claim(struct http_call *call, struct relay *r, const struct ptth_request *req)
+{
+	struct directory_claim want = {.tunnels = 1}, holder = {.tunnels = 0};
+	struct err err = {.kind = ERR_NONE};
+
+	if (!str_copy(req->subaccount, want.subaccount, sizeof(want.subaccount)) ||
+	    !str_copy(req->location_id, want.location, sizeof(want.location)) ||
+	    !str_copy(req->instance, want.instance, sizeof(want.instance))) {
+		http_problem(call, 400, "subaccount, instance or location ID is too long");
+		return false;
+	}
+	snprintf(want.node, sizeof(want.node), "%s", r->settings.node);
+	switch (directory_claim(r->settings.store, &want, false, clock_unix_ms(), &holder, &err)) {
+	case DIRECTORY_CLAIM_HELD:
+		return true;
+	case DIRECTORY_CLAIM_TAKEN:
+		return take_over(call, r, &want, &holder);
+	case DIRECTORY_CLAIM_FAILED:
+		break;
+	}
+	refuse_later(call, "2", &err);
+	return false;
+}
+
+/* ---- judging ---- */
+
+static bool judge(struct http_call *call, struct relay *r, const struct ptth_request *req)
+{
+	const struct directory_presented presented = {
+		.state = call->peer_state,
+		.facts = call->peer_cert,
+		.region_host = str_of(r->settings.region_host),
+		.subaccount = req->subaccount,
+		.instance = req->instance,
+	};
+	struct err err = {.kind = ERR_NONE};
+	enum directory_judgement j =
+		directory_judge_tunnel(r->settings.store, &presented, clock_unix(), &err);
+
+	if (j == DIRECTORY_ADMITTED) {
+		return true;
+	}
+	log_info("a tunnel was refused", LOG_TEXT("reason", directory_judgement_name(j)),
+		 LOG_STR("subaccount", req->subaccount), LOG_STR("instance", req->instance));
+	if (j == DIRECTORY_JUDGE_FAILED) {
+		refuse_later(call, "2", &err);
+	} else {
+		http_problem(call, directory_judgement_status(j), "%s", err.text);
+	}
+	return false;
+}
+
+/* ---- handing over ---- */
+
+struct admission {
+	struct relay *relay;
+	struct worker_tunnel_facts facts;
+	unsigned worker;
+	bool replace;
+};
+
+static void abandon(struct admission *a)
+{
+	char key[REGISTRY_KEY_MAX];
+
+	if (registry_key(str_of(a->facts.subaccount), str_of(a->facts.location), key)) {
+		(void)holds_end(a->relay->holds, str_of(key), a->worker, false);
+		relay_sync_claim(a->relay, str_of(key), str_of(a->facts.instance));
+	}
+	free(a);
+}
+
+/* The 101 must have left before the connection can change its thread. */
+static void hand_over(struct stream *s, enum stream_event event, void *user)
+{
+	struct admission *a = user;
+	struct stream_parts parts;
+
+	switch (event) {
+	case STREAM_OPEN:
+	case STREAM_READABLE:
+	case STREAM_SENT:
+		if (stream_detach(s, &parts)) {
+			relay_place_tunnel(a->relay, &a->facts, a->worker, a->replace, &parts);
+			free(a);
+		}
+		break;
+	case STREAM_EOF:
+	case STREAM_FAILED:
+		stream_close(s);
+		abandon(a);
+		break;
+	}
+}
+
+static void on_upgrade(struct stream *take, void *user)
+{
+	if (take == NULL) {
+		abandon(user);
+		return;
+	}
+	stream_set_handler(take, hand_over, user);
+	hand_over(take, STREAM_SENT, user);
+}
+
+static void welcome(struct http_call *call, struct relay *r, const struct ptth_request *req)
+{
+	AUTO_BUF struct buf owners = BUF(OWNERS_MAX);
+	struct http_field fields[PTTH_WELCOME_FIELDS];
+	struct err err;
+
+	if (!directory_owner_names(r->settings.store, req->subaccount, &owners, &err)) {
+		buf_reset(&owners); /* only for the user's eyes */
+	}
+	size_t n = ptth_welcome_fields(r->n, buf_str(&owners), call->arena, fields);
+	for (size_t i = 0; i < n; i++) {
+		AUTO_FREE char *name = str_dup(fields[i].name);
+		http_answer_field(call, name, fields[i].value);
+	}
+	call->status = 101;
+	call->upgrade = on_upgrade;
+}
+
+static bool note_arrival(struct http_call *call, struct relay *r, const struct ptth_request *req,
+			 int64_t *head)
+{
+	struct directory_connector seen = {.first_seen = 0};
+	struct err err = {.kind = ERR_NONE};
+
+	if (!str_copy(req->subaccount, seen.subaccount, sizeof(seen.subaccount)) ||
+	    !str_copy(req->instance, seen.instance, sizeof(seen.instance)) ||
+	    !str_copy(req->location_id, seen.location, sizeof(seen.location))) {
+		http_problem(call, 400, "subaccount, instance or location ID is too long");
+		return false;
+	}
+	struct str agent = http_value(call->head, STR("user-agent"));
+	snprintf(seen.version, sizeof(seen.version), "%.*s",
+		 STR_ARGS(str_is_utf8(agent) ? agent : STR("")));
+	address_format(&call->peer, seen.address, sizeof(seen.address));
+	if (!directory_certificate_confirm(r->settings.store, str_of(call->peer_cert->serial),
+					   clock_unix(), &err) ||
+	    !directory_connector_seen(r->settings.store, &seen, clock_unix(), &err) ||
+	    !store_head(r->settings.store, head, &err)) {
+		refuse_later(call, "2", &err);
+		return false;
+	}
+	return true;
+}
+
+static bool place(struct http_call *call, struct relay *r, const struct ptth_request *req,
+		  int64_t head)
+{
+	struct admission *a = NEW(struct admission);
+	struct err err = {.kind = ERR_NONE};
+
+	a->relay = r;
+	a->facts.id = atomic_fetch_add(&r->next_id, 1) + 1;
+	a->facts.since = head;
+	if (!holds_begin(r->holds, req->subaccount, req->location_id, req->instance, &a->worker,
+			 &a->replace, &err)) {
+		free(a);
+		refuse_later(call, "10", &err);
+		return false;
+	}
+	/* All three fit: the claim was copied from them. */
+	bool fits = str_copy(req->subaccount, a->facts.subaccount, sizeof(a->facts.subaccount)) &&
+		    str_copy(req->location_id, a->facts.location, sizeof(a->facts.location)) &&
+		    str_copy(req->instance, a->facts.instance, sizeof(a->facts.instance));
+	snprintf(a->facts.serial, sizeof(a->facts.serial), "%s", call->peer_cert->serial);
+	if (!fits) {
+		abandon(a);
+		http_problem(call, 400, "subaccount, instance or location ID is too long");
+		return false;
+	}
+	call->upgrade_user = a;
+	return true;
+}
+
+void relay_accept(struct http_call *call, struct relay *r)
+{
+	struct ptth_request req;
+	struct err err = {.kind = ERR_NONE};
+	int64_t head = 0;
+
+	if (!ptth_read_request(call->head, call->arena, &req, &err)) {
+		http_problem(call, 400, "%s", err.text);
+		return;
+	}
+	if (atomic_load(&r->draining)) {
+		(void)err_set(&err, ERR_LIMIT, "this relay is being shut down: dial again");
+		refuse_later(call, "1", &err);
+		return;
+	}
+	if (judge(call, r, &req) && claim(call, r, &req) && note_arrival(call, r, &req, &head) &&
+	    place(call, r, &req, head)) {
+		welcome(call, r, &req);
+	}
+}

@@ -1,0 +1,170 @@
+/* Answers: from the tunnel's stream to the application, with credit for what its socket took. */
+#include "cloud/relay/front_priv.h"
+
+static void give_credit(struct front *f)
+{
+	size_t queued = stream_queued(f->stream);
+	size_t taken = f->uncredited > queued ? f->uncredited - queued : 0;
+
+	if (taken > 0 && f->h2 != NULL) {
+		f->uncredited -= taken;
+		h2_consume(f->h2, taken);
+		tunnel_flush(f->via->tunnel);
+	}
+}
+
+void front_on_sent(struct front *f)
+{
+	give_credit(f);
+	if (f->h2 != NULL) {
+		front_deadline(f, FRONT_STALL_MS);
+	}
+}
+
+static void write_head(struct front *f, const struct http_head *from, bool keep)
+{
+	struct http_head head = *from;
+
+	if (f->chunked && f->is_http10) {
+		head.body = HTTP_BODY_TO_CLOSE;
+	}
+	buf_reset(&f->worker->room);
+	h1_write_response(&f->worker->room, &head, keep);
+	stream_write(f->stream, buf_str(&f->worker->room));
+}
+
+static void on_head(struct front *f)
+{
+	const struct http_head *head = h2_head(f->h2);
+
+	if (head->status / 100 == 1) {
+		if (!f->is_http10) {
+			f->interim_sent = true;
+			write_head(f, head, true);
+		}
+		return;
+	}
+	/* From here on nothing is sent twice. */
+	f->state = FRONT_ANSWERING;
+	f->whole = false;
+	stream_consume(f->stream, f->offset);
+	f->offset = 0;
+	f->chunked = head->body == HTTP_BODY_CHUNKED;
+	f->trailers_sent = false;
+	if (f->chunked && f->is_http10) {
+		f->keep_alive = false;
+	}
+	write_head(f, head, f->keep_alive && !f->worker->draining);
+	if (f->chunked && f->is_http10) {
+		f->chunked = false;
+	}
+	front_deadline(f, FRONT_STALL_MS);
+}
+
+static void on_data(struct front *f, struct str data)
+{
+	f->worker->counters.bytes_down_total += data.len;
+	f->uncredited += data.len;
+	if (f->chunked && data.len > 0) {
+		struct buf *room = &f->worker->room;
+		buf_reset(room);
+		h1_write_chunk_head(room, data.len);
+		const struct str parts[] = {buf_str(room), data, STR("\r\n")};
+		stream_writev(f->stream, parts, COUNT(parts));
+	} else {
+		stream_write(f->stream, data);
+	}
+	give_credit(f);
+}
+
+static void write_last_chunk(struct front *f, const struct http_field *fields, size_t n)
+{
+	if (f->chunked && !f->trailers_sent) {
+		f->trailers_sent = true;
+		buf_reset(&f->worker->room);
+		h1_write_last_chunk(&f->worker->room, fields, n);
+		stream_write(f->stream, buf_str(&f->worker->room));
+	}
+}
+
+static bool may_retry(const struct front *f, bool refused)
+{
+	if (!f->whole || f->interim_sent || f->tries >= FRONT_TRIES_MAX ||
+	    f->worker->retry_saved < WORKER_RETRY_COST) {
+		return false;
+	}
+	bool lost = tunnel_failure(f->via->tunnel)->kind != ERR_NONE;
+	return refused || (lost && f->idempotent && f->request_done && f->tries < 2);
+}
+
+static void on_broken(struct front *f)
+{
+	f->worker->counters.broken_answers_total++;
+	stream_abort(f->stream);
+	front_close(f);
+}
+
+/* The stream ended before its answer did. */
+static void on_closed(struct front *f, uint32_t code, bool refused)
+{
+	bool retry = may_retry(f, refused);
+	struct err why = *tunnel_failure(f->via->tunnel);
+
+	if (f->via->cut_why != NULL) {
+		err_set(&why, ERR_DENIED, "%s", f->via->cut_why);
+	}
+	front_let_go(f, FRONT_H2_NONE);
+	if (f->state == FRONT_ANSWERING) {
+		on_broken(f);
+	} else if (retry) {
+		f->worker->retry_saved -= WORKER_RETRY_COST;
+		front_retry(f);
+	} else if (why.kind != ERR_NONE) {
+		front_refuse(f, 502,
+			     "The tunnel to the connector was lost before an answer came: %s.",
+			     why.text);
+	} else {
+		front_refuse(f, 502,
+			     "The connector gave the request up before an answer came (HTTP/2 "
+			     "error %u).",
+			     code);
+	}
+	front_read_on(f);
+}
+
+void front_on_h2(struct front *f, const struct h2_notice *notice)
+{
+	switch (notice->event) {
+	case H2_HEAD:
+		on_head(f);
+		break;
+	case H2_DATA:
+		on_data(f, notice->data);
+		break;
+	case H2_TRAILERS: {
+		const struct http_head *trailers = h2_head(f->h2);
+		write_last_chunk(f, trailers->fields, trailers->n_fields);
+		break;
+	}
+	case H2_END:
+		write_last_chunk(f, NULL, 0);
+		front_next_request(f);
+		front_read_on(f); /* a pipelined one */
+		break;
+	case H2_SENT:
+		if (!f->request_done) {
+			front_send_body(f);
+		}
+		break;
+	case H2_CLOSED:
+		on_closed(f, notice->code, false);
+		break;
+	case H2_REFUSED:
+		on_closed(f, notice->code, true);
+		break;
+	case H2_PONG:
+	case H2_GOAWAY:
+	case H2_SETTINGS:
+		break; /* the connection's; they never come here */
+	}
+}

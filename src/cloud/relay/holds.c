@@ -1,0 +1,221 @@
+#include "cloud/relay/holds.h"
+
+#include <pthread.h>
+
+struct hold {
+	char key[REGISTRY_KEY_MAX];
+	struct directory_claim claim; /* tunnels: those that are up */
+	uint16_t all[HOLDS_WORKERS_MAX], up[HOLDS_WORKERS_MAX];
+	size_t total;
+	msec_t takeovers[HOLDS_TAKEOVERS_MAX]; /* times of the last ones; 0: none */
+	size_t takeover_at;
+};
+
+struct holds {
+	pthread_mutex_t lock;
+	struct map *map; /* key → struct hold; kept while it has tunnels or recent take-overs */
+	unsigned workers;
+	size_t per_worker[HOLDS_WORKERS_MAX], total;
+	char node[DIRECTORY_NAME_MAX];
+};
+
+struct holds *holds_new(unsigned workers, struct str node)
+{
+	struct holds *h = NEW(struct holds);
+
+	pthread_mutex_init(&h->lock, NULL);
+	h->map = map_new();
+	h->workers = workers;
+	snprintf(h->node, sizeof(h->node), "%.*s", STR_ARGS(node));
+	return h;
+}
+
+void holds_free(struct holds *h)
+{
+	struct str key;
+	void *value;
+
+	if (h == NULL) {
+		return;
+	}
+	for (size_t at = 0; map_next(h->map, &at, &key, &value);) {
+		free(value);
+	}
+	map_free(h->map);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+static struct hold *get(struct holds *h, struct str key)
+{
+	struct hold *p = map_get(h->map, key);
+
+	if (p == NULL) {
+		p = NEW(struct hold);
+		if (!str_copy(key, p->key, sizeof(p->key))) {
+			p->key[0] = '\0'; /* registry_key() made it, so it fits */
+		}
+		snprintf(p->claim.node, sizeof(p->claim.node), "%s", h->node);
+		map_put(h->map, str_of(p->key), p);
+	}
+	return p;
+}
+
+static unsigned best_worker(const struct holds *h, const struct hold *p)
+{
+	unsigned best = 0;
+
+	for (unsigned i = 1; i < h->workers; i++) {
+		if (p->all[i] < p->all[best] ||
+		    (p->all[i] == p->all[best] && h->per_worker[i] < h->per_worker[best])) {
+			best = i;
+		}
+	}
+	return best;
+}
+
+static bool begin(struct holds *h, struct hold *p, struct str instance, unsigned *worker,
+		  bool *replace)
+{
+	unsigned w = best_worker(h, p);
+
+	*replace = p->all[w] > 0 && str_eq(str_of(p->claim.instance), instance);
+	*worker = w;
+	p->all[w]++;
+	p->total++;
+	h->per_worker[w]++;
+	h->total++;
+	return str_copy(instance, p->claim.instance, sizeof(p->claim.instance));
+}
+
+bool holds_begin(struct holds *h, struct str subaccount, struct str location, struct str instance,
+		 unsigned *worker, bool *replace, struct err *err)
+{
+	char key[REGISTRY_KEY_MAX];
+	bool ok = true;
+
+	if (!registry_key(subaccount, location, key)) {
+		return err_set(err, ERR_PROTOCOL, "a location ID that is too long");
+	}
+	pthread_mutex_lock(&h->lock);
+	if (h->total >= HOLDS_TUNNELS_MAX) {
+		ok = err_set(err, ERR_LIMIT, "this relay has %d tunnels already",
+			     (int)HOLDS_TUNNELS_MAX);
+	} else {
+		struct hold *p = get(h, str_of(key));
+		if (p->total >= HOLDS_PLACE_TUNNELS_MAX) {
+			ok = err_set(err, ERR_LIMIT, "this location has %d tunnels already",
+				     (int)HOLDS_PLACE_TUNNELS_MAX);
+		} else {
+			ok = str_copy(subaccount, p->claim.subaccount, DIRECTORY_UUID) &&
+			     str_copy(location, p->claim.location, DIRECTORY_LOCATION_MAX) &&
+			     begin(h, p, instance, worker, replace);
+		}
+	}
+	pthread_mutex_unlock(&h->lock);
+	return ok;
+}
+
+void holds_up(struct holds *h, struct str key, unsigned worker)
+{
+	pthread_mutex_lock(&h->lock);
+	struct hold *p = get(h, key);
+	p->up[worker]++;
+	p->claim.tunnels++;
+	pthread_mutex_unlock(&h->lock);
+}
+
+static bool is_worth_keeping(const struct hold *p)
+{
+	return p->total > 0 || p->takeovers[0] != 0;
+}
+
+bool holds_end(struct holds *h, struct str key, unsigned worker, bool was_up)
+{
+	bool last = false;
+
+	pthread_mutex_lock(&h->lock);
+	struct hold *p = map_get(h->map, key);
+	if (p != NULL && p->all[worker] > 0) {
+		p->all[worker]--;
+		p->total--;
+		h->per_worker[worker]--;
+		h->total--;
+		p->up[worker] = (uint16_t)(p->up[worker] - (was_up ? 1 : 0));
+		p->claim.tunnels -= was_up ? 1 : 0;
+		last = p->total == 0;
+		if (!is_worth_keeping(p)) {
+			map_remove(h->map, key);
+			free(p);
+		}
+	}
+	pthread_mutex_unlock(&h->lock);
+	return last;
+}
+
+int holds_find(struct holds *h, struct str key, unsigned but)
+{
+	int found = -1;
+
+	pthread_mutex_lock(&h->lock);
+	const struct hold *p = map_get(h->map, key);
+	for (unsigned i = 0; p != NULL && i < h->workers; i++) {
+		if (i != but && p->up[i] > 0 && (found < 0 || p->up[i] > p->up[found])) {
+			found = (int)i;
+		}
+	}
+	pthread_mutex_unlock(&h->lock);
+	return found;
+}
+
+size_t holds_total(struct holds *h)
+{
+	pthread_mutex_lock(&h->lock);
+	size_t n = h->total;
+	pthread_mutex_unlock(&h->lock);
+	return n;
+}
+
+bool holds_takeover(struct holds *h, struct str key, msec_t now)
+{
+	pthread_mutex_lock(&h->lock);
+	struct hold *p = get(h, key);
+	msec_t *oldest = &p->takeovers[p->takeover_at];
+	bool allowed = *oldest == 0 || now - *oldest >= HOLDS_TAKEOVERS_MS;
+	if (allowed) {
+		*oldest = now > 0 ? now : 1;
+		p->takeover_at = (p->takeover_at + 1) % HOLDS_TAKEOVERS_MAX;
+	}
+	pthread_mutex_unlock(&h->lock);
+	return allowed;
+}
+
+bool holds_claim(struct holds *h, struct str key, struct directory_claim *out)
+{
+	pthread_mutex_lock(&h->lock);
+	const struct hold *p = map_get(h->map, key);
+	bool any = p != NULL && p->total > 0;
+	if (any) {
+		*out = p->claim;
+	}
+	pthread_mutex_unlock(&h->lock);
+	return any;
+}
+
+size_t holds_claims(struct holds *h, struct directory_claim **out)
+{
+	struct str key;
+	void *value;
+	size_t n = 0;
+
+	pthread_mutex_lock(&h->lock);
+	*out = NEW_ARRAY(struct directory_claim, map_count(h->map) + 1);
+	for (size_t at = 0; map_next(h->map, &at, &key, &value);) {
+		const struct hold *p = value;
+		if (p->total > 0) {
+			(*out)[n++] = p->claim;
+		}
+	}
+	pthread_mutex_unlock(&h->lock);
+	return n;
+}

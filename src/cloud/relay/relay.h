@@ -1,0 +1,57 @@
+#pragma once
+/*
+ * The relay: takes tunnels of connectors and requests of applications, and brings them together.
+ *
+ * Threads: one control loop, which is the caller's, and `workers` data workers with a loop each.
+ * Tunnels arrive on the tunnel listener's http_server (relay_accept, in a job), are handed over on
+ * the control loop, and live on a worker. Applications connect to any worker (SO_REUSEPORT).
+ *
+ * All functions from the control loop's thread, except relay_accept().
+ */
+#include "base/snapshot.h"
+#include "cloud/relay/counters.h"
+#include "http/server.h"
+#include "store/store.h"
+
+struct relay;
+
+enum {
+	RELAY_WORKERS_MAX = 64,
+	RELAY_HOLDER_ANSWER_MS = 2000, /* a holder that answers no PING in this time has lost */
+	RELAY_REPLACE_MS = 10000, /* what a tunnel may take to end after its replacement came */
+	RELAY_COUNT_WAIT_MS = 1000,
+};
+
+struct relay_settings {
+	unsigned workers;                /* 1 to RELAY_WORKERS_MAX */
+	const char *proxy;               /* "127.0.0.1:20003"; port 0: any */
+	const char *node;                /* name of this relay in claims */
+	const char *region_host;         /* lower case, no port */
+	const char *token_url;           /* for texts: where applications get tokens; may be "" */
+	struct store *store;             /* lent */
+	struct snapshot_cell *directory; /* lent; struct directory_snapshot */
+	struct loop *control;            /* lent */
+	struct jobs *jobs;               /* lent; for claims */
+};
+
+NODISCARD bool relay_new(const struct relay_settings *settings, struct relay **out,
+			 struct err *err);
+/* Closes everything, joins the workers, gives the claims back. After the tunnel listener's server
+ * was closed, before the jobs are freed; turns the control loop until its own jobs came home. */
+void relay_free(struct relay *r);
+uint16_t relay_proxy_port(const struct relay *r);
+
+/*
+ * The handler of `GET RELAY_TUNNEL_PATTERN`: the program's route table has the row, its handler
+ * finds the relay behind call->user and calls this. Blocks: in a job.
+ */
+#define RELAY_TUNNEL_PATTERN "/ptth/subaccounts/{subaccount}"
+void relay_accept(struct http_call *call, struct relay *r);
+
+/* New tunnels are refused with 503, tunnels get GOAWAY, clients are closed when they are idle;
+ * `done` when nothing is left, or after `limit`. */
+void relay_drain(struct relay *r, msec_t limit, void (*done)(void *user), void *user);
+
+/* Sums the workers' counters; waits for their loops, each answers within its turn. ERR_LIMIT when
+ * one does not within RELAY_COUNT_WAIT_MS. Any thread but a worker's. */
+NODISCARD bool relay_count_wait(struct relay *r, struct relay_counters *sum, struct err *err);

@@ -1,0 +1,371 @@
+#include "cloud/relay/worker.h"
+
+#include <assert.h>
+
+#include "base/random.h"
+#include "cloud/relay/front.h"
+#include "http/h1_engine.h"
+
+enum {
+	PING_AFTER_NEVER = 0,
+	DEAD_AFTER_MS = 10000,
+	SUSPECT_AFTER_MS = 2000,
+	TURN_OUT_MAX = 64 * 1024,
+	TUNNEL_READ_LIMIT = 256 * 1024,
+	ARENA_FIRST = 16 * 1024,
+	ARENA_MAX = 256 * 1024,
+	ROOM_MAX = 256 * 1024,
+};
+
+/* ---- what the directory says ---- */
+
+const struct directory_snapshot *worker_snapshot(struct worker *w)
+{
+	return (const void *)snapshot_view_refresh(&w->view);
+}
+
+static void cut(struct worker_tunnel *t, const char *why);
+
+/* Looks it up only when the directory changed since the last time. */
+static bool is_admitted(struct worker_tunnel *t)
+{
+	struct worker *w = t->worker;
+	const struct directory_snapshot *snap = worker_snapshot(w);
+
+	if (snap == NULL || t->judged == w->view.number) {
+		return true; /* it was judged against the store when it came */
+	}
+	enum directory_judgement j =
+		directory_snapshot_judge(snap, str_of(t->facts.serial), str_of(t->facts.subaccount),
+					 str_of(t->facts.instance), t->facts.since);
+	if (j == DIRECTORY_ADMITTED) {
+		t->judged = w->view.number;
+		return true;
+	}
+	return false;
+}
+
+static bool usable(struct registry_entry *e)
+{
+	struct worker_tunnel *t = CONTAINER_OF(e, struct worker_tunnel, entry);
+
+	return !t->draining && tunnel_is_usable(t->tunnel) &&
+	       h2_streams_free(tunnel_h2(t->tunnel)) > 0 && is_admitted(t);
+}
+
+static void cut_forbidden(struct worker *w)
+{
+	for (struct worker_tunnel *t = w->tunnels, *next; t != NULL; t = next) {
+		next = t->next;
+		if (!is_admitted(t)) {
+			w->counters.tunnels_cut_total++;
+			cut(t, "the directory does not admit it any more");
+		}
+	}
+}
+
+static void on_sweep(struct loop_timer *timer)
+{
+	struct worker *w = CONTAINER_OF(timer, struct worker, sweep);
+
+	(void)worker_snapshot(w);
+	if (w->view.number != w->swept) {
+		w->swept = w->view.number;
+		cut_forbidden(w);
+	}
+	loop_timer_set(w->loop, timer, loop_now(w->loop) + WORKER_SWEEP_MS, on_sweep);
+}
+
+/* ---- tunnels ---- */
+
+static void free_tunnel(struct loop_task *task)
+{
+	free(CONTAINER_OF(task, struct worker_tunnel, death));
+}
+
+/* Out of all lists; `why` NULL: it ended in order. */
+static void forget(struct worker_tunnel *t, const char *why)
+{
+	struct worker *w = t->worker;
+
+	registry_remove(w->registry, &t->entry, loop_now(w->loop));
+	*t->prev = t->next;
+	if (t->next != NULL) {
+		t->next->prev = t->prev;
+	}
+	w->counters.tunnels -= t->up ? 1 : 0;
+	w->counters.tunnels_lost_total += t->up && why != NULL && !t->draining ? 1 : 0;
+	if (w->settings.on_tunnel != NULL) {
+		w->settings.on_tunnel(w->settings.user, &t->facts, false, t->up, why);
+	}
+	loop_defer(w->loop, LOOP_FREE, &t->death, free_tunnel);
+}
+
+static void cut(struct worker_tunnel *t, const char *why)
+{
+	t->cut_why = why;
+	registry_remove(t->worker->registry, &t->entry, loop_now(t->worker->loop));
+	tunnel_close(t->tunnel); /* its streams hear H2_CLOSED inside, or at the end of the turn */
+	forget(t, why);
+}
+
+static void came_up(struct worker_tunnel *t)
+{
+	struct worker *w = t->worker;
+
+	t->up = true;
+	w->counters.tunnels++;
+	w->counters.tunnels_opened_total++;
+	if (w->settings.on_tunnel != NULL) {
+		w->settings.on_tunnel(w->settings.user, &t->facts, true, true, NULL);
+	}
+	if (!registry_add(w->registry, str_of(t->key), &t->entry, loop_now(w->loop))) {
+		cut(t, "too many tunnels of this place on one worker");
+		return;
+	}
+	registry_wake(w->registry, t->entry.place, SIZE_MAX);
+}
+
+static void on_tunnel(struct tunnel *tunnel, enum tunnel_event event, void *user)
+{
+	struct worker_tunnel *t = user;
+
+	switch (event) {
+	case TUNNEL_UP:
+		if (!t->up) {
+			came_up(t);
+		}
+		break;
+	case TUNNEL_DRAINING:
+		t->draining = true;
+		registry_remove(t->worker->registry, &t->entry, loop_now(t->worker->loop));
+		break;
+	case TUNNEL_LOST: {
+		const struct err *err = tunnel_failure(tunnel);
+		forget(t, err->kind != ERR_NONE ? err->text : NULL);
+		tunnel_close(tunnel);
+		break;
+	}
+	}
+}
+
+static void on_stream(struct h2_engine *e, const struct h2_notice *notice, void *user)
+{
+	struct worker_tunnel *t = user;
+	struct front *f = h2_user(notice->stream);
+
+	(void)e;
+	if (f != NULL) {
+		front_on_h2(f, notice);
+	}
+	if (notice->event == H2_CLOSED || notice->event == H2_REFUSED) {
+		worker_released(t);
+	}
+}
+
+void worker_released(struct worker_tunnel *t)
+{
+	if (t->entry.place != NULL) {
+		registry_wake(t->worker->registry, t->entry.place, 1);
+	}
+}
+
+void worker_take_tunnel(struct worker *w, const struct worker_tunnel_facts *facts,
+			struct stream_parts *take)
+{
+	struct worker_tunnel *t = NEW(struct worker_tunnel);
+	struct tunnel_settings settings = {
+		.ping_after = PING_AFTER_NEVER,
+		.dead_after = DEAD_AFTER_MS,
+		.suspect_after = SUSPECT_AFTER_MS,
+		.turn_out_max = TURN_OUT_MAX,
+		.on_stream = on_stream,
+		.on_tunnel = on_tunnel,
+		.user = t,
+	};
+	struct err err;
+
+	t->worker = w;
+	t->facts = *facts;
+	t->prev = &w->tunnels;
+	t->next = w->tunnels;
+	if (t->next != NULL) {
+		t->next->prev = &t->next;
+	}
+	w->tunnels = t;
+	bool fits = registry_key(str_of(facts->subaccount), str_of(facts->location), t->key);
+	assert(fits);
+	/* The handler is the tunnel's from tunnel_new() on. */
+	struct stream *s = stream_attach(w->loop, take, NULL, NULL);
+	stream_set_read_limit(s, TUNNEL_READ_LIMIT);
+	if (!tunnel_new(s, &settings, &t->tunnel, &err)) {
+		forget(t, err.text);
+		return;
+	}
+	if (!is_admitted(t)) {
+		w->counters.tunnels_cut_total++;
+		cut(t, "the directory does not admit it any more");
+		return;
+	}
+	if (w->draining) {
+		t->draining = true;
+		tunnel_drain(t->tunnel, 0);
+	}
+}
+
+static bool is_of(const struct worker_tunnel *t, struct str key, struct str instance)
+{
+	return str_eq(str_of(t->key), key) && str_eq(str_of(t->facts.instance), instance);
+}
+
+void worker_replace(struct worker *w, struct str key, struct str instance, uint64_t but,
+		    msec_t limit)
+{
+	struct worker_tunnel *oldest = NULL;
+
+	for (struct worker_tunnel *t = w->tunnels; t != NULL; t = t->next) {
+		if (is_of(t, key, instance) && !t->draining && t->facts.id != but) {
+			oldest = t; /* the newest is the list's first */
+		}
+	}
+	if (oldest != NULL) {
+		oldest->draining = true;
+		registry_remove(w->registry, &oldest->entry, loop_now(w->loop));
+		tunnel_drain(oldest->tunnel, limit);
+	}
+}
+
+void worker_evict(struct worker *w, struct str key, struct str instance)
+{
+	for (struct worker_tunnel *t = w->tunnels, *next; t != NULL; t = next) {
+		next = t->next;
+		if (is_of(t, key, instance)) {
+			cut(t, "another installation took the location ID over");
+		}
+	}
+}
+
+bool worker_probe(struct worker *w, struct str key, struct str instance)
+{
+	static const uint8_t opaque[8] = {0x74, 0x61, 0x6b, 0x65};
+	bool any = false;
+
+	for (struct worker_tunnel *t = w->tunnels; t != NULL; t = t->next) {
+		if (is_of(t, key, instance)) {
+			h2_ping(tunnel_h2(t->tunnel), opaque);
+			tunnel_flush(t->tunnel);
+			any = true;
+		}
+	}
+	return any;
+}
+
+bool worker_heard_since(struct worker *w, struct str key, struct str instance, msec_t at)
+{
+	for (struct worker_tunnel *t = w->tunnels; t != NULL; t = t->next) {
+		if (is_of(t, key, instance) && tunnel_last_heard(t->tunnel) > at) {
+			return true;
+		}
+	}
+	return false;
+}
+
+enum registry_found worker_pick(struct worker *w, struct str key, struct worker_tunnel **out)
+{
+	struct registry_entry *e = NULL;
+	enum registry_found found =
+		registry_pick(w->registry, key, loop_now(w->loop), WORKER_REJOIN_MS, &e);
+
+	if (found == REGISTRY_ENTRY) {
+		*out = CONTAINER_OF(e, struct worker_tunnel, entry);
+	}
+	return found;
+}
+
+/* ---- life ---- */
+
+static void on_client(void *user, int take_fd, const struct address *peer)
+{
+	struct worker *w = user;
+
+	(void)peer;
+	if (w->counters.clients >= WORKER_CLIENTS_MAX) {
+		w->counters.clients_refused_total++;
+		close_fd(take_fd);
+		return;
+	}
+	front_accept(w, take_fd);
+}
+
+bool worker_new(struct loop *l, const struct worker_settings *settings, struct worker **out,
+		struct err *err)
+{
+	struct worker *w = NEW(struct worker);
+	uint64_t seed;
+
+	w->loop = l;
+	w->settings = *settings;
+	if (settings->proxy != NULL &&
+	    !listener_open(l, settings->proxy, true, on_client, w, &w->listener, err)) {
+		free(w);
+		return false;
+	}
+	random_bytes(&seed, sizeof(seed));
+	w->registry = registry_new(usable, seed);
+	w->tokens = tokens_new();
+	w->view.cell = settings->directory;
+	w->arena = arena_new(ARENA_FIRST, ARENA_MAX);
+	w->room = BUF(ROOM_MAX);
+	w->retry_saved = WORKER_RETRY_SAVED_MAX;
+	loop_timer_set(l, &w->sweep, loop_now(l) + WORKER_SWEEP_MS, on_sweep);
+	*out = w;
+	return true;
+}
+
+void worker_free(struct worker *w)
+{
+	if (w == NULL) {
+		return;
+	}
+	listener_close(w->listener);
+	while (w->fronts != NULL) {
+		front_close(w->fronts);
+	}
+	while (w->tunnels != NULL) {
+		cut(w->tunnels, NULL);
+	}
+	loop_timer_cancel(w->loop, &w->sweep);
+	registry_free(w->registry);
+	tokens_free(w->tokens);
+	snapshot_view_fini(&w->view);
+	arena_free(w->arena);
+	buf_fini(&w->room);
+	free(w);
+}
+
+void worker_drain(struct worker *w, msec_t limit)
+{
+	w->draining = true;
+	listener_close(TAKE(w->listener));
+	for (struct front *f = w->fronts, *next; f != NULL; f = next) {
+		next = front_next(f);
+		front_drain(f);
+	}
+	for (struct worker_tunnel *t = w->tunnels; t != NULL; t = t->next) {
+		tunnel_drain(t->tunnel, limit); /* carries what is still to come */
+	}
+}
+
+bool worker_is_empty(const struct worker *w)
+{
+	return w->tunnels == NULL && w->fronts == NULL;
+}
+
+void worker_count(const struct worker *w, struct relay_counters *into)
+{
+	struct relay_counters now = w->counters;
+
+	now.tokens_cached = tokens_known(w->tokens);
+	now.tokens_verified_total = tokens_verified(w->tokens);
+	relay_counters_add(into, &now);
+}

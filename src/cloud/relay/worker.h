@@ -1,0 +1,109 @@
+#pragma once
+/*
+ * A data worker: one loop, its tunnels, its connections of applications, its view of the directory.
+ *
+ * Everything here belongs to the worker's loop. Workers reach each other and the control loop by
+ * messages only. Open struct: the files of this room are its parts; nobody else includes this.
+ */
+#include "cloud/relay/counters.h"
+#include "cloud/relay/registry.h"
+#include "cloud/relay/tokens.h"
+#include "net/listener.h"
+#include "tunnel/tunnel.h"
+
+struct front;
+struct worker;
+
+enum {
+	WORKER_CLIENTS_MAX = 10000, /* connections of applications; more are closed at once */
+	WORKER_SWEEP_MS = 250,      /* how soon a revocation is seen by tunnels without traffic */
+	WORKER_REJOIN_MS = 2000,    /* requests wait so long for a connector that was just there */
+	WORKER_QUEUE_WAIT_MS = 10000, /* and so long for room in a tunnel */
+	WORKER_QUEUE_MAX = 1000,      /* requests that wait for one place; then 503 */
+	WORKER_RETRY_COST = 5,        /* a retry uses up what this many requests saved: 20 % */
+	WORKER_RETRY_SAVED_MAX = 500,
+};
+
+/* Whose tunnel it is; found out when it was let in. */
+struct worker_tunnel_facts {
+	uint64_t id; /* the relay's, for its messages */
+	char subaccount[DIRECTORY_UUID];
+	char location[DIRECTORY_LOCATION_MAX];
+	char instance[DIRECTORY_UUID];
+	char serial[CERT_SERIAL_MAX * 3 + 1];
+	int64_t since; /* the directory's head when it was admitted */
+};
+
+struct worker_tunnel {
+	struct registry_entry entry;
+	struct worker *worker;
+	struct worker_tunnel *next, **prev;
+	struct tunnel *tunnel;
+	struct worker_tunnel_facts facts;
+	char key[REGISTRY_KEY_MAX];
+	unsigned long long judged; /* snapshot number under which it was last found admitted */
+	bool up, draining;
+	const char *cut_why; /* NULL: not cut by us */
+	struct loop_task death;
+};
+
+struct worker_settings {
+	unsigned index;
+	const char *proxy;               /* where to listen; NULL: nowhere (tests) */
+	const char *token_url;           /* for texts */
+	struct snapshot_cell *directory; /* lent */
+	/* Called on the worker's loop. */
+	void (*on_tunnel)(void *user, const struct worker_tunnel_facts *facts, bool up, bool was_up,
+			  const char *why);
+	/* Another worker with a tunnel of this place, or -1. */
+	int (*elsewhere)(void *user, struct str key);
+	/* Hands a connection of an application over; takes the parts. */
+	void (*move)(void *user, unsigned to, struct stream_parts *take, unsigned hops);
+	void *user;
+};
+
+struct worker {
+	struct loop *loop;
+	struct worker_settings settings;
+	struct registry *registry;
+	struct tokens *tokens;
+	struct snapshot_view view;
+	struct listener *listener;
+	struct worker_tunnel *tunnels;
+	struct front *fronts;
+	struct relay_counters counters;
+	struct loop_timer sweep;
+	unsigned long long swept; /* snapshot number under which all tunnels were looked at */
+	unsigned retry_saved;
+	bool draining;
+	/* used within one call */
+	struct arena *arena; /* of the head that is being read */
+	struct buf room;     /* of the head that is being written; of a decoded token */
+};
+
+NODISCARD bool worker_new(struct loop *l, const struct worker_settings *settings,
+			  struct worker **out, struct err *err);
+void worker_free(struct worker *w); /* closes all; the loop must run its FREE phase after */
+
+/* A tunnel that was let in; closed at once when the directory forbids it by now. */
+void worker_take_tunnel(struct worker *w, const struct worker_tunnel_facts *facts,
+			struct stream_parts *take);
+/* The oldest tunnel of this installation at this place gets GOAWAY, `limit` to end. */
+void worker_replace(struct worker *w, struct str key, struct str instance, uint64_t but,
+		    msec_t limit);
+/* Closes the tunnels of a place that an installation lost. */
+void worker_evict(struct worker *w, struct str key, struct str instance);
+void worker_drain(struct worker *w, msec_t limit);
+bool worker_is_empty(const struct worker *w);
+/* Sends a PING on the tunnels of that installation; false when there are none. */
+NODISCARD bool worker_probe(struct worker *w, struct str key, struct str instance);
+/* Whether one of them was heard since `at` (loop time). */
+bool worker_heard_since(struct worker *w, struct str key, struct str instance, msec_t at);
+void worker_count(const struct worker *w, struct relay_counters *into);
+
+/* ---- for front ---- */
+const struct directory_snapshot *worker_snapshot(struct worker *w);
+/* A tunnel for a request now: as registry_pick(), of those that the directory still admits. */
+enum registry_found worker_pick(struct worker *w, struct str key, struct worker_tunnel **out);
+/* The stream of a request is over: room for who waits. */
+void worker_released(struct worker_tunnel *t);

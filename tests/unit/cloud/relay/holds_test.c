@@ -1,0 +1,117 @@
+#include "cloud/relay/holds.h"
+
+#include "unit/unit.h"
+
+static unsigned begin(struct holds *h, const char *location, const char *instance, bool *replace)
+{
+	unsigned worker = 99;
+	struct err err;
+
+	assert_ok(holds_begin(h, STR("sub"), str_of(location), str_of(instance), &worker, replace,
+			      &err),
+		  &err);
+	return worker;
+}
+
+TEST(tunnels_of_a_place_spread_over_the_workers_and_then_replace_each_other)
+{
+	struct holds *h = holds_new(2, STR("node"));
+	bool replace = true;
+
+	unsigned first = begin(h, "x", "i", &replace);
+	assert_false(replace);
+	unsigned second = begin(h, "x", "i", &replace);
+	assert_false(replace);
+	assert_int_not_equal(first, second);
+	(void)begin(h, "x", "i", &replace);
+	assert_true(replace);
+	(void)begin(h, "x", "other", &replace);
+	assert_false(replace); /* another installation: its claim decides, not the number */
+	assert_int_equal(holds_total(h), 4);
+	holds_free(h);
+}
+
+TEST(a_worker_with_a_tunnel_that_is_up_is_found_from_the_others)
+{
+	struct holds *h = holds_new(3, STR("node"));
+	bool replace;
+	unsigned w = begin(h, "x", "i", &replace);
+
+	assert_int_equal(holds_find(h, STR("sub/x"), 99), -1);
+	holds_up(h, STR("sub/x"), w);
+	assert_int_equal(holds_find(h, STR("sub/x"), 99), w);
+	assert_int_equal(holds_find(h, STR("sub/x"), w), -1);
+	assert_int_equal(holds_find(h, STR("sub/y"), 99), -1);
+	assert_true(holds_end(h, STR("sub/x"), w, true));
+	assert_int_equal(holds_find(h, STR("sub/x"), 99), -1);
+	holds_free(h);
+}
+
+TEST(the_claim_counts_what_is_up_and_goes_with_the_last_tunnel)
+{
+	struct holds *h = holds_new(1, STR("node"));
+	struct directory_claim claim, *all = NULL;
+	bool replace;
+
+	(void)begin(h, "x", "i", &replace);
+	(void)begin(h, "x", "i", &replace);
+	holds_up(h, STR("sub/x"), 0);
+	assert_true(holds_claim(h, STR("sub/x"), &claim));
+	assert_int_equal(claim.tunnels, 1);
+	assert_string_equal(claim.instance, "i");
+	assert_string_equal(claim.node, "node");
+	assert_string_equal(claim.location, "x");
+	assert_int_equal(holds_claims(h, &all), 1);
+	free(all);
+	assert_false(holds_end(h, STR("sub/x"), 0, true));
+	assert_true(holds_end(h, STR("sub/x"), 0, false));
+	assert_false(holds_claim(h, STR("sub/x"), &claim));
+	assert_false(holds_end(h, STR("sub/x"), 0, false)); /* once too often does no harm */
+	assert_int_equal(holds_total(h), 0);
+	holds_free(h);
+}
+
+TEST(the_fourth_take_over_within_a_minute_is_refused)
+{
+	struct holds *h = holds_new(1, STR("node"));
+
+	for (msec_t now = 1000; now < 4000; now += 1000) {
+		assert_true(holds_takeover(h, STR("sub/x"), now));
+	}
+	assert_false(holds_takeover(h, STR("sub/x"), 5000));
+	assert_true(holds_takeover(h, STR("sub/y"), 5000));
+	assert_true(holds_takeover(h, STR("sub/x"), 1000 + HOLDS_TAKEOVERS_MS));
+	assert_false(holds_takeover(h, STR("sub/x"), 1001 + HOLDS_TAKEOVERS_MS));
+	holds_free(h);
+}
+
+TEST(a_place_and_a_relay_have_limits)
+{
+	struct holds *h = holds_new(2, STR("node"));
+	unsigned worker;
+	bool replace;
+	struct err err;
+
+	for (int i = 0; i < HOLDS_PLACE_TUNNELS_MAX; i++) {
+		(void)begin(h, "x", "i", &replace);
+	}
+	assert_err(holds_begin(h, STR("sub"), STR("x"), STR("i"), &worker, &replace, &err), &err,
+		   ERR_LIMIT, "this location has 256 tunnels");
+	for (int i = HOLDS_PLACE_TUNNELS_MAX; i < HOLDS_TUNNELS_MAX; i++) {
+		char location[16];
+		snprintf(location, sizeof(location), "l%d", i);
+		(void)begin(h, location, "i", &replace);
+	}
+	assert_err(holds_begin(h, STR("sub"), STR("z"), STR("i"), &worker, &replace, &err), &err,
+		   ERR_LIMIT, "this relay has 20000 tunnels");
+	holds_free(h);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(tunnels_of_a_place_spread_over_the_workers_and_then_replace_each_other),
+	cmocka_unit_test(a_worker_with_a_tunnel_that_is_up_is_found_from_the_others),
+	cmocka_unit_test(the_claim_counts_what_is_up_and_goes_with_the_last_tunnel),
+	cmocka_unit_test(the_fourth_take_over_within_a_minute_is_refused),
+	cmocka_unit_test(a_place_and_a_relay_have_limits),
+};
+UNIT_MAIN(tests)
