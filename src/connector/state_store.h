@@ -51,7 +51,7 @@ NODISCARD bool state_settings_set(struct store *s, const struct state_actor *act
 				  struct err *err);
 
 /* The corporate proxy. host "": none. The password is sealed with label STATE_PROXY_LABEL. */
-#define STATE_PROXY_LABEL "connector.proxy"
+#define STATE_PROXY_LABEL "password:proxy"
 struct state_proxy {
 	char host[STATE_NAME];
 	uint16_t port;
