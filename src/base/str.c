@@ -25,12 +25,33 @@ static unsigned char folded(char c)
 	return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
 
+/* The letters A to Z among eight bytes become small; bytes above 0x7f stay. */
+static uint64_t folded8(uint64_t x)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	uint64_t low = x & (ones * 0x7f);
+	uint64_t from_a = low + ones * (0x80 - 'A'); /* bit 7: 'A' or above */
+	uint64_t above_z = low + ones * (0x7f - 'Z');
+	uint64_t is_upper = (from_a ^ above_z) & ~x & (ones * 0x80);
+	return x | is_upper >> 2;
+}
+
 bool str_eq_nocase(struct str a, struct str b)
 {
 	if (a.len != b.len) {
 		return false;
 	}
-	for (size_t i = 0; i < a.len; i++) {
+	size_t i = 0;
+	for (; i + 8 <= a.len; i += 8) {
+		uint64_t x;
+		uint64_t y;
+		memcpy(&x, a.at + i, 8);
+		memcpy(&y, b.at + i, 8);
+		if (folded8(x) != folded8(y)) {
+			return false;
+		}
+	}
+	for (; i < a.len; i++) {
 		if (folded(a.at[i]) != folded(b.at[i])) {
 			return false;
 		}

@@ -46,15 +46,14 @@ static bool is_value(struct str s)
 
 const char *h1_parse_field(struct str line, struct http_field *out)
 {
-	const char *colon = line.len ? memchr(line.at, ':', line.len) : NULL;
 	if (line.len && (line.at[0] == ' ' || line.at[0] == '\t')) {
 		return "a field folded over two lines";
 	}
-	if (colon == NULL) {
+	struct str name = {line.at, http_token_length(line)};
+	if (name.len == line.len) {
 		return "a field without a colon";
 	}
-	struct str name = {line.at, (size_t)(colon - line.at)};
-	if (!http_is_token(name)) {
+	if (name.len == 0 || line.at[name.len] != ':') {
 		return "a field name that is no token";
 	}
 	struct str value = str_trim(str_skip(line, name.len + 1));

@@ -68,6 +68,7 @@ bool http_is_framing(struct str name);
 /* Credentials: authorization, proxy-authorization, cookie, set-cookie, token headers. */
 bool http_is_sensitive(struct str name);
 const char *http_reason(unsigned status);          /* "Not Found"; "" when unknown */
+size_t http_token_length(struct str s);            /* of the token that s begins with */
 bool http_is_token(struct str s);                  /* RFC 9110, 5.6.2 */
 bool http_is_field_value(struct str s);            /* visible, SP, HTAB, obs-text; no CR LF NUL */
 bool http_method_is_idempotent(struct str method); /* RFC 9110, 9.2.2 */

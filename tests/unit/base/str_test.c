@@ -11,6 +11,22 @@ TEST(only_ascii_is_folded)
 	assert_false(str_starts_nocase(STR("Be"), STR("bearer ")));
 }
 
+TEST(every_pair_of_bytes_is_folded_alike_at_every_place)
+{
+	for (unsigned pair = 0; pair < 65536; pair++) {
+		char x = (char)(pair >> 8);
+		char y = (char)pair;
+		bool letters = ((x | 0x20) >= 'a' && (x | 0x20) <= 'z');
+		bool same = x == y || (letters && (x ^ y) == 0x20);
+		char a[11] = "abcdefghij";
+		char b[11] = "ABCDEFGHIJ";
+		size_t at = pair % 10;
+		a[at] = x;
+		b[at] = y;
+		assert_int_equal(str_eq_nocase(str_make(a, 10), str_make(b, 10)), same);
+	}
+}
+
 TEST(empty_strings_are_equal_wherever_they_point)
 {
 	assert_true(str_eq(STR_NONE, STR("")));
@@ -130,6 +146,7 @@ TEST(a_uuid_has_its_dashes_in_place)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(only_ascii_is_folded),
+	cmocka_unit_test(every_pair_of_bytes_is_folded_alike_at_every_place),
 	cmocka_unit_test(empty_strings_are_equal_wherever_they_point),
 	cmocka_unit_test(cutting_stays_inside),
 	cmocka_unit_test(parts_come_one_by_one_with_empty_ones),
