@@ -118,7 +118,8 @@ static bool name_peer(struct tls_engine *e, const char *name, struct err *err)
 		       err_ossl(err, ERR_CONFIG, "the peer's address");
 	}
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	return (SSL_set_tlsext_host_name(e->ssl, name) == 1 &&
+	/* e->peer_name: the macro casts const away, and that copy is ours */
+	return (SSL_set_tlsext_host_name(e->ssl, e->peer_name) == 1 &&
 		X509_VERIFY_PARAM_set1_host(param, name, 0) == 1) ||
 	       err_ossl(err, ERR_CONFIG, "the peer's name");
 }

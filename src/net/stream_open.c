@@ -233,7 +233,7 @@ static void step_done(struct handshake *h)
 	}
 	send_flight(s, &h->out);
 	if (h->outcome == TLS_OK && s->failure == NULL) {
-		AUTO_BUF struct buf in = h->in; /* the engine still reads from it */
+		UNUSED AUTO_BUF struct buf in = h->in; /* the engine still reads from it */
 		h->in = BUF(HANDSHAKE_IN_MAX);
 		s->tls = TAKE(h->tls);
 		is_open(s);

@@ -243,7 +243,7 @@ static bool try_once(struct db *db, enum db_begin mode, store_tx_fn *fn, void *u
 static void pause_before_retry(unsigned attempt)
 {
 	uint64_t seed;
-	uint64_t most = PAUSE_FIRST_US << (attempt < 8 ? attempt : 8);
+	uint64_t most = (uint64_t)PAUSE_FIRST_US << (attempt < 8 ? attempt : 8);
 
 	most = most > PAUSE_MOST_US ? PAUSE_MOST_US : most;
 	random_bytes(&seed, sizeof(seed));

@@ -105,13 +105,21 @@ static bool carry(struct h2_engine *from, struct h2_engine *to)
 	return true;
 }
 
+static void carry_all(void)
+{
+	bool moved = true;
+
+	while (moved) {
+		moved = carry(far_end, near_end);
+		moved = carry(near_end, far_end) || moved;
+	}
+}
+
 static void turn(void)
 {
-	while (carry(far_end, near_end) | carry(near_end, far_end)) {
-	}
+	carry_all();
 	loop_turn(loop, 5);
-	while (carry(far_end, near_end) | carry(near_end, far_end)) {
-	}
+	carry_all();
 }
 
 #define UNTIL(condition)                                                                           \
