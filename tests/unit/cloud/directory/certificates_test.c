@@ -1,0 +1,305 @@
+#include "cloud/directory/certificates.h"
+
+#include "cloud/directory/connectors.h"
+#include "unit/cloud/directory/fixture.h"
+
+enum {
+	DAY = 24 * 3600,
+	ISSUED = 1000000,
+};
+
+static struct directory_certificate record(struct store *s, const char *serial,
+					   const char *instance, int64_t at)
+{
+	struct directory_certificate c = {.subaccount = SUBACCOUNT,
+					  .not_before = at - 3600,
+					  .not_after = at + 365 * DAY,
+					  .issued = at,
+					  .issued_to = "user:alice"};
+	struct err err;
+
+	snprintf(c.serial, sizeof(c.serial), "%s", serial);
+	snprintf(c.instance, sizeof(c.instance), "%s", instance);
+	memset(c.spki_sha256, serial[1], sizeof(c.spki_sha256));
+	assert_ok(directory_certificate_record(s, &actor, &c, &err), &err);
+	return c;
+}
+
+static struct cert_facts facts_of(const struct directory_certificate *c)
+{
+	struct cert_facts f = {.not_before = c->not_before, .not_after = c->not_after};
+
+	memcpy(f.serial, c->serial, sizeof(f.serial));
+	memcpy(f.spki_sha256, c->spki_sha256, sizeof(f.spki_sha256));
+	snprintf(f.uri, sizeof(f.uri), "spiffe://" REGION "/subaccount/%s/connector/%s",
+		 c->subaccount, c->instance);
+	return f;
+}
+
+static struct directory_presented shown(const struct cert_facts *f)
+{
+	return (struct directory_presented){.state = TLS_PEER_TRUSTED,
+					    .facts = f,
+					    .region_host = STR(REGION),
+					    .subaccount = STR(SUBACCOUNT),
+					    .instance = STR(INSTANCE)};
+}
+
+static enum directory_judgement tunnel(struct store *s, const struct directory_certificate *c,
+				       int64_t now, struct err *err)
+{
+	struct cert_facts f = facts_of(c);
+	struct directory_presented p = shown(&f);
+
+	return directory_judge_tunnel(s, &p, now, err);
+}
+
+static enum directory_judgement renewal(struct store *s, const struct directory_certificate *c,
+					int64_t now, int64_t days)
+{
+	struct cert_facts f = facts_of(c);
+	struct directory_presented p = shown(&f);
+	struct err err;
+
+	return directory_judge_renewal(s, &p, now, days, &err);
+}
+
+static enum directory_cert_state state_of(struct store *s, const char *serial, int64_t now)
+{
+	struct directory_certificate c;
+	struct err err;
+
+	assert_ok(directory_certificate_find(s, str_of(serial), &c, &err), &err);
+	return directory_certificate_state(&c, now);
+}
+
+static void a_certificate_lives_from_unconfirmed_to_retired(void **state)
+{
+	struct store *s = ready(state);
+	struct directory_certificate first = record(s, "01:aa", INSTANCE, ISSUED);
+	struct err err;
+	int64_t grace = DIRECTORY_SUPERSEDE_GRACE_S, now = ISSUED + DAY;
+
+	assert_int_equal(state_of(s, "01:aa", ISSUED), DIRECTORY_CERT_UNCONFIRMED);
+	assert_int_equal(tunnel(s, &first, ISSUED, &err), DIRECTORY_ADMITTED);
+	assert_ok(directory_certificate_confirm(s, STR("01:aa"), ISSUED, &err), &err);
+	assert_int_equal(state_of(s, "01:aa", ISSUED), DIRECTORY_CERT_ACTIVE);
+
+	struct directory_certificate second = record(s, "02:bb", INSTANCE, now);
+	assert_int_equal(state_of(s, "01:aa", now + DAY), DIRECTORY_CERT_ACTIVE);
+	assert_ok(directory_certificate_confirm(s, STR("02:bb"), now, &err), &err);
+	assert_int_equal(tunnel(s, &first, now + grace - 1, &err), DIRECTORY_ADMITTED);
+	assert_int_equal(tunnel(s, &first, now + grace, &err), DIRECTORY_SUPERSEDED);
+	assert_true(str_contains(str_of(err.text), STR("by serial 02:bb")));
+	assert_true(str_contains(str_of(err.text), STR("older copy")));
+	assert_int_equal(tunnel(s, &second, now + grace, &err), DIRECTORY_ADMITTED);
+	assert_int_equal(state_of(s, "01:aa", now + grace), DIRECTORY_CERT_SUPERSEDED);
+	assert_int_equal(state_of(s, "01:aa", ISSUED + 400 * DAY), DIRECTORY_CERT_RETIRED);
+}
+
+static void confirming_twice_changes_nothing(void **state)
+{
+	struct store *s = ready(state);
+	struct err err;
+
+	record(s, "01:aa", INSTANCE, ISSUED);
+	assert_ok(directory_certificate_confirm(s, STR("01:aa"), ISSUED, &err), &err);
+	int64_t before = head_of(s);
+	assert_ok(directory_certificate_confirm(s, STR("01:aa"), ISSUED + 5, &err), &err);
+	assert_int_equal(head_of(s), before);
+	assert_err(directory_certificate_confirm(s, STR("09:ff"), ISSUED, &err), &err, ERR_MISSING,
+		   "no such certificate");
+}
+
+static void another_installation_is_not_superseded(void **state)
+{
+	struct store *s = ready(state);
+	struct err err;
+
+	record(s, "01:aa", OTHER, ISSUED);
+	record(s, "02:bb", INSTANCE, ISSUED);
+	assert_ok(directory_certificate_confirm(s, STR("02:bb"), ISSUED, &err), &err);
+	assert_int_equal(state_of(s, "01:aa", ISSUED + DAY), DIRECTORY_CERT_UNCONFIRMED);
+}
+
+static void a_fourth_unconfirmed_one_replaces_the_oldest(void **state)
+{
+	struct store *s = ready(state);
+
+	record(s, "01:aa", INSTANCE, ISSUED);
+	record(s, "02:bb", INSTANCE, ISSUED);
+	record(s, "03:cc", INSTANCE, ISSUED);
+	assert_int_equal(state_of(s, "01:aa", ISSUED), DIRECTORY_CERT_UNCONFIRMED);
+	record(s, "04:dd", INSTANCE, ISSUED);
+	assert_int_equal(state_of(s, "01:aa", ISSUED), DIRECTORY_CERT_SUPERSEDED);
+	assert_int_equal(state_of(s, "02:bb", ISSUED), DIRECTORY_CERT_UNCONFIRMED);
+}
+
+static void revoked_is_refused_at_once(void **state)
+{
+	struct store *s = ready(state);
+	struct directory_certificate c = record(s, "01:aa", INSTANCE, ISSUED);
+	struct err err;
+
+	assert_err(directory_certificate_revoke(s, &actor, STR(OTHER), STR("01:aa"), ISSUED, &err),
+		   &err, ERR_MISSING, "no such certificate");
+	assert_ok(directory_certificate_revoke(s, &actor, STR(SUBACCOUNT), STR("01:aa"), ISSUED,
+					       &err),
+		  &err);
+	assert_int_equal(tunnel(s, &c, ISSUED, &err), DIRECTORY_REVOKED);
+	assert_int_equal(renewal(s, &c, ISSUED, 30), DIRECTORY_REVOKED);
+	int64_t before = head_of(s);
+	assert_ok(directory_certificate_revoke(s, &actor, STR(SUBACCOUNT), STR("01:aa"), ISSUED,
+					       &err),
+		  &err);
+	assert_int_equal(head_of(s), before);
+}
+
+static void without_a_trusted_certificate_there_is_none(void **state)
+{
+	struct store *s = ready(state);
+	struct directory_certificate c = record(s, "01:aa", INSTANCE, ISSUED);
+	struct cert_facts f = facts_of(&c);
+	struct directory_presented p = shown(&f);
+	struct err err;
+
+	p.state = TLS_PEER_ABSENT;
+	assert_int_equal(directory_judge_tunnel(s, &p, ISSUED, &err), DIRECTORY_NO_CERTIFICATE);
+	p.state = TLS_PEER_UNTRUSTED; /* forged, whatever it says */
+	assert_int_equal(directory_judge_tunnel(s, &p, ISSUED, &err), DIRECTORY_NO_CERTIFICATE);
+	assert_int_equal(directory_judge_renewal(s, &p, ISSUED + 366 * DAY, 30, &err),
+			 DIRECTORY_NO_CERTIFICATE);
+}
+
+static void a_foreign_certificate_is_refused(void **state)
+{
+	struct store *s = ready(state);
+	struct directory_certificate c = record(s, "01:aa", INSTANCE, ISSUED);
+	struct cert_facts f = facts_of(&c);
+	struct directory_presented p = shown(&f);
+	struct err err;
+
+	p.subaccount = STR(OTHER);
+	assert_int_equal(directory_judge_tunnel(s, &p, ISSUED, &err), DIRECTORY_FOREIGN);
+	p = shown(&f);
+	p.instance = STR(OTHER);
+	assert_int_equal(directory_judge_tunnel(s, &p, ISSUED, &err), DIRECTORY_FOREIGN);
+	p = shown(&f);
+	p.region_host = STR("elsewhere.example");
+	assert_int_equal(directory_judge_tunnel(s, &p, ISSUED, &err), DIRECTORY_FOREIGN);
+	p = shown(&f);
+	f.uri[0] = 0;
+	assert_int_equal(directory_judge_tunnel(s, &p, ISSUED, &err), DIRECTORY_FOREIGN);
+}
+
+static void a_serial_that_is_not_in_the_directory_is_refused(void **state)
+{
+	struct store *s = ready(state);
+	struct directory_certificate c = record(s, "01:aa", INSTANCE, ISSUED);
+	struct err err;
+
+	c.spki_sha256[0] ^= 1; /* the serial of one, the key of another */
+	assert_int_equal(tunnel(s, &c, ISSUED, &err), DIRECTORY_UNKNOWN_SERIAL);
+	c.spki_sha256[0] ^= 1;
+	snprintf(c.serial, sizeof(c.serial), "07:77");
+	assert_int_equal(tunnel(s, &c, ISSUED, &err), DIRECTORY_UNKNOWN_SERIAL);
+}
+
+static void time_is_judged_for_tunnels_and_more_mildly_for_renewal(void **state)
+{
+	struct store *s = ready(state);
+	struct directory_certificate c = record(s, "01:aa", INSTANCE, ISSUED);
+	struct err err;
+	int64_t end = c.not_after;
+
+	assert_int_equal(tunnel(s, &c, c.not_before - 1, &err), DIRECTORY_NOT_YET_VALID);
+	assert_int_equal(tunnel(s, &c, end, &err), DIRECTORY_ADMITTED);
+	assert_int_equal(tunnel(s, &c, end + 1, &err), DIRECTORY_EXPIRED);
+	assert_int_equal(directory_judgement_status(DIRECTORY_EXPIRED), 401);
+	assert_int_equal(renewal(s, &c, end + 1, 30), DIRECTORY_ADMITTED);
+	assert_int_equal(renewal(s, &c, end + 30 * DAY, 30), DIRECTORY_ADMITTED);
+	assert_int_equal(renewal(s, &c, end + 30 * DAY + 1, 30), DIRECTORY_EXPIRED);
+	assert_int_equal(renewal(s, &c, end + 1, 0), DIRECTORY_EXPIRED);
+}
+
+static void locks_and_forced_disconnects_are_obeyed(void **state)
+{
+	struct store *s = ready(state);
+	struct directory_certificate c = record(s, "01:aa", INSTANCE, ISSUED);
+	struct directory_subaccount sa;
+	struct err err;
+
+	assert_ok(directory_connector_set_disconnected(s, &actor, STR(SUBACCOUNT), STR(INSTANCE),
+						       true, &err),
+		  &err);
+	assert_int_equal(tunnel(s, &c, ISSUED, &err), DIRECTORY_DISCONNECTED);
+	assert_int_equal(renewal(s, &c, ISSUED, 30), DIRECTORY_ADMITTED);
+	assert_ok(directory_subaccount_find(s, STR(SUBACCOUNT), &sa, &err), &err);
+	sa.renewal_allowed = false;
+	assert_int_equal(directory_subaccount_edit(s, &actor, &sa, 1, &err), DIRECTORY_EDITED);
+	assert_int_equal(renewal(s, &c, ISSUED, 30), DIRECTORY_RENEWAL_FORBIDDEN);
+	sa.locked = true;
+	assert_int_equal(directory_subaccount_edit(s, &actor, &sa, 2, &err), DIRECTORY_EDITED);
+	assert_int_equal(tunnel(s, &c, ISSUED, &err), DIRECTORY_LOCKED);
+	assert_ok(directory_subaccount_delete(s, &actor, STR(SUBACCOUNT), &err), &err);
+	assert_int_equal(tunnel(s, &c, ISSUED, &err), DIRECTORY_NO_SUBACCOUNT);
+}
+
+static void lists_are_newest_first_in_pages(void **state)
+{
+	struct store *s = ready(state);
+	AUTO_FREE struct directory_certificate *rows = NULL;
+	struct err err;
+	size_t n;
+
+	record(s, "01:aa", INSTANCE, ISSUED);
+	record(s, "02:bb", OTHER, ISSUED);
+	record(s, "03:cc", INSTANCE, ISSUED);
+	assert_ok(directory_certificate_list(s, STR(SUBACCOUNT), STR(INSTANCE), STR("03:cc"), 10,
+					     &rows, &n, &err),
+		  &err);
+	assert_int_equal(n, 1);
+	assert_string_equal(rows[0].serial, "01:aa");
+	assert_string_equal(rows[0].issued_to, "user:alice");
+}
+
+TEST(a_spiffe_id_is_read_exactly)
+{
+	AUTO_BUF struct buf uri = BUF(500);
+	struct str host, sa, in;
+
+	directory_spiffe_write(&uri, STR(REGION), STR(SUBACCOUNT), STR(INSTANCE));
+	assert_true(directory_spiffe_read(buf_str(&uri), &host, &sa, &in));
+	assert_str(host, REGION);
+	assert_str(sa, SUBACCOUNT);
+	assert_str(in, INSTANCE);
+	buf_add_c(&uri, '/');
+	assert_false(directory_spiffe_read(buf_str(&uri), &host, &sa, &in));
+	assert_false(directory_spiffe_read(
+		STR("spiffe:///subaccount/" SUBACCOUNT "/connector/" INSTANCE), &host, &sa, &in));
+	assert_false(
+		directory_spiffe_read(STR("spiffe://h/subaccount/" SUBACCOUNT), &host, &sa, &in));
+	assert_false(directory_spiffe_read(STR("spiffe://h/subaccount/" SUBACCOUNT
+					       "/connector/AAAAAAAA-0000-4000-8000-000000000001"),
+					   &host, &sa, &in));
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		ON_BOTH(a_certificate_lives_from_unconfirmed_to_retired),
+		ON_BOTH(confirming_twice_changes_nothing),
+		ON_BOTH(another_installation_is_not_superseded),
+		ON_BOTH(a_fourth_unconfirmed_one_replaces_the_oldest),
+		ON_BOTH(revoked_is_refused_at_once),
+		ON_BOTH(without_a_trusted_certificate_there_is_none),
+		ON_BOTH(a_foreign_certificate_is_refused),
+		ON_BOTH(a_serial_that_is_not_in_the_directory_is_refused),
+		ON_BOTH(time_is_judged_for_tunnels_and_more_mildly_for_renewal),
+		ON_BOTH(locks_and_forced_disconnects_are_obeyed),
+		ON_BOTH(lists_are_newest_first_in_pages),
+		cmocka_unit_test(a_spiffe_id_is_read_exactly),
+	};
+
+	return cmocka_run_group_tests(tests, databases_start, databases_stop);
+}
