@@ -51,10 +51,10 @@ bool harden_user(const char *user, int dir, struct err *err)
 	if (geteuid() != 0) {
 		return true;
 	}
-	const struct passwd *who = user[0] != '\0' ? getpwnam(user) : NULL;
+	const struct passwd *who = user && user[0] != '\0' ? getpwnam(user) : NULL;
 	if (!who) {
 		log_warning("the key process runs as root: make a user for it",
-			    LOG_TEXT("keyd_user", user));
+			    LOG_TEXT("keyd_user", user ? user : ""));
 		return true;
 	}
 	if (fchown(dir, who->pw_uid, who->pw_gid) != 0) {

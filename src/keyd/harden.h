@@ -8,6 +8,6 @@ void harden_memory(void);
 void harden_signals(void);
 /*
  * Becomes `user` when started as root, after giving the folder `dir` and its files to it. An empty
- * or unknown user: stays, with a line in the log.
+ * (NULL) or unknown user: stays, with a line in the log.
  */
 NODISCARD bool harden_user(const char *user, int dir, struct err *err);
