@@ -177,12 +177,14 @@ static void begin(struct scene *s)
 static void end(struct scene *s)
 {
 	dialer_free(s->dialer);
+	fake_relay_down(&s->relay);
+	/* A handshake may still be running in a job, with the keys that the relay frees below. */
+	jobs_free(s->jobs);
 	fake_relay_close(&s->relay);
 	proxy_close(&s->proxy);
 	for (int i = 0; i < 8; i++) {
 		(void)loop_turn(s->loop, 0);
 	}
-	jobs_free(s->jobs);
 	tls_config_unref(s->tls);
 	loop_free(s->loop);
 }
