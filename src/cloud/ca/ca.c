@@ -284,6 +284,7 @@ static bool fill_listener(struct ca *ca, const struct ca_row *row, int64_t issue
 	buf_reset(&out->chain_pem);
 	cert_add_pem(&out->chain_pem, buf_str(&row->der));
 	buf_add_str(&out->chain_pem, buf_str(&ca->issuing_pem));
+	buf_add_str(&out->chain_pem, buf_str(&ca->root_pem)); /* first contact compares its pin */
 	return true;
 }
 

@@ -63,7 +63,7 @@ NODISCARD bool ca_issue_connector(struct ca *ca, const struct ca_connector *want
  * made of it replaces the one before.
  */
 struct ca_listener {
-	struct buf chain_pem; /* leaf and issuing CA */
+	struct buf chain_pem; /* leaf, issuing CA, root */
 	struct key *key;      /* owned; signs through the key process */
 	int64_t not_after, renew_at;
 	bool renewed; /* made by this very call */
