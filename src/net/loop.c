@@ -41,6 +41,7 @@ struct loop {
 
 	char *scratch, *cipher_in;
 	struct buf cipher_out;
+	struct loop_orphan *orphans;
 	struct buf pool[LOOP_POOL_BUFS];
 	size_t n_pool;
 };
@@ -374,6 +375,11 @@ void loop_free(struct loop *l)
 		return;
 	}
 	run_posts(l);
+	while (l->orphans != NULL) {
+		struct loop_orphan *o = l->orphans;
+		loop_orphan_remove(o);
+		o->end(o);
+	}
 	for (int i = 0; i < 3; i++) { /* what a last task deferred runs too */
 		(void)start_turn(l);
 		run_tasks(l);
@@ -391,6 +397,31 @@ void loop_free(struct loop *l)
 	free(l->scratch);
 	free(l->cipher_in);
 	free(l);
+}
+
+/* ---- orphans ---- */
+
+void loop_orphan_add(struct loop *l, struct loop_orphan *o, void (*end)(struct loop_orphan *o))
+{
+	o->end = end;
+	o->next = l->orphans;
+	o->prev = &l->orphans;
+	if (o->next != NULL) {
+		o->next->prev = &o->next;
+	}
+	l->orphans = o;
+}
+
+void loop_orphan_remove(struct loop_orphan *o)
+{
+	if (o->prev == NULL) {
+		return;
+	}
+	*o->prev = o->next;
+	if (o->next != NULL) {
+		o->next->prev = o->prev;
+	}
+	o->prev = NULL;
 }
 
 /* ---- signals ---- */

@@ -16,3 +16,12 @@ struct buf *loop_cipher_out(struct loop *l); /* empty; for ciphertext to send */
 /* A buffer without bytes, with memory from an earlier use where there is some. */
 struct buf loop_buf_get(struct loop *l);
 void loop_buf_put(struct loop *l, struct buf *take); /* forgets the bytes; *take is empty after */
+
+/* What nobody owns any more and ends by itself, e.g. a stream that sends its last bytes. `end` is
+ * called when the loop is freed before that. */
+struct loop_orphan {
+	struct loop_orphan *next, **prev; /* prev NULL: none */
+	void (*end)(struct loop_orphan *o);
+};
+void loop_orphan_add(struct loop *l, struct loop_orphan *o, void (*end)(struct loop_orphan *o));
+void loop_orphan_remove(struct loop_orphan *o); /* takes one that was not added */

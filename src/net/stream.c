@@ -122,6 +122,7 @@ void stream_close(struct stream *s)
 	loop_timer_cancel(s->loop, &s->timer);
 	loop_undefer(s->loop, &s->act);
 	loop_undefer(s->loop, &s->flush);
+	loop_orphan_remove(&s->orphan);
 	stream_open_drop(s);
 	tls_engine_free(TAKE(s->tls));
 	close_fd(s->fd);
@@ -143,6 +144,11 @@ void stream_abort(struct stream *s)
 	stream_close(s);
 }
 
+static void end_orphan(struct loop_orphan *o)
+{
+	stream_close(CONTAINER_OF(o, struct stream, orphan));
+}
+
 static void on_end_timeout(struct loop_timer *t)
 {
 	stream_close(CONTAINER_OF(t, struct stream, timer));
@@ -154,6 +160,7 @@ void stream_close_after_flush(struct stream *s, msec_t timeout)
 		stream_close(s);
 		return;
 	}
+	loop_orphan_add(s->loop, &s->orphan, end_orphan);
 	s->state = STREAM_ENDING;
 	s->finishing = true;
 	loop_undefer(s->loop, &s->act);

@@ -28,6 +28,7 @@ struct stream {
 	struct loop_io io;
 	struct loop_timer timer; /* of connecting, the handshake, ending */
 	struct loop_task act, flush, death;
+	struct loop_orphan orphan;
 	stream_fn *fn;
 	void *user;
 	void (*fill)(struct stream *s, void *user);

@@ -206,6 +206,11 @@ void registry_leave(struct registry_waiter *w)
 	w->place = NULL;
 }
 
+bool registry_has_waiters(const struct place *place)
+{
+	return place != NULL && place->n_waiting > 0;
+}
+
 void registry_wake(struct registry *r UNUSED, struct place *place, size_t n)
 {
 	/* Bounded by who waited at the start, because one may come back at once. */

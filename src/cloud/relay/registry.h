@@ -55,7 +55,8 @@ size_t registry_count(const struct registry *r, struct str key);
 /* False: `max` wait for this place already. */
 NODISCARD bool registry_wait(struct registry *r, struct str key, struct registry_waiter *w,
 			     size_t max, msec_t now);
-void registry_leave(struct registry_waiter *w); /* takes one that does not wait */
+void registry_leave(struct registry_waiter *w);       /* takes one that does not wait */
+bool registry_has_waiters(const struct place *place); /* takes NULL */
 /* Lets up to `n` waiters of the place go, oldest first. */
 void registry_wake(struct registry *r, struct place *place, size_t n);
 void registry_wake_key(struct registry *r, struct str key, size_t n);

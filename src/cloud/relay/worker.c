@@ -89,6 +89,7 @@ static void forget(struct worker_tunnel *t, const char *why)
 	struct worker *w = t->worker;
 
 	registry_remove(w->registry, &t->entry, loop_now(w->loop));
+	loop_undefer(w->loop, &t->room);
 	*t->prev = t->next;
 	if (t->next != NULL) {
 		t->next->prev = t->prev;
@@ -149,6 +150,24 @@ static void on_tunnel(struct tunnel *tunnel, enum tunnel_event event, void *user
 	}
 }
 
+static void on_room(struct loop_task *task)
+{
+	struct worker_tunnel *t = CONTAINER_OF(task, struct worker_tunnel, room);
+
+	if (t->entry.place != NULL && usable(&t->entry)) {
+		registry_wake(t->worker->registry, t->entry.place,
+			      h2_streams_free(tunnel_h2(t->tunnel)));
+	}
+}
+
+/* Not at once: inside the event the engine still counts the stream that ended. */
+static void released(struct worker_tunnel *t)
+{
+	if (registry_has_waiters(t->entry.place)) {
+		loop_defer(t->worker->loop, LOOP_ACT, &t->room, on_room);
+	}
+}
+
 static void on_stream(struct h2_engine *e, const struct h2_notice *notice, void *user)
 {
 	struct worker_tunnel *t = user;
@@ -159,14 +178,7 @@ static void on_stream(struct h2_engine *e, const struct h2_notice *notice, void 
 		front_on_h2(f, notice);
 	}
 	if (notice->event == H2_CLOSED || notice->event == H2_REFUSED) {
-		worker_released(t);
-	}
-}
-
-void worker_released(struct worker_tunnel *t)
-{
-	if (t->entry.place != NULL) {
-		registry_wake(t->worker->registry, t->entry.place, 1);
+		released(t);
 	}
 }
 

@@ -44,7 +44,7 @@ struct worker_tunnel {
 	unsigned long long judged; /* snapshot number under which it was last found admitted */
 	bool up, draining;
 	const char *cut_why; /* NULL: not cut by us */
-	struct loop_task death;
+	struct loop_task room, death;
 };
 
 struct worker_settings {
@@ -105,5 +105,3 @@ void worker_count(const struct worker *w, struct relay_counters *into);
 const struct directory_snapshot *worker_snapshot(struct worker *w);
 /* A tunnel for a request now: as registry_pick(), of those that the directory still admits. */
 enum registry_found worker_pick(struct worker *w, struct str key, struct worker_tunnel **out);
-/* The stream of a request is over: room for who waits. */
-void worker_released(struct worker_tunnel *t);

@@ -1,0 +1,612 @@
+#include "cloud/relay/front.h"
+
+#include "unit/cloud/relay/stage.h"
+
+#define GET_IT "GET http://erp:80/a?x=1 HTTP/1.1\r\nHost: erp:80\r\n@\r\n"
+
+TEST(a_request_goes_through_and_its_answer_comes_back)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s,
+		  "GET http://erp:80/a?x=1 HTTP/1.1\r\nHost: erp:80\r\n@"
+		  "SAP-Connectivity-Authentication: Bearer u\r\nConnection: keep-alive, x-hop\r\n"
+		  "X-Hop: 1\r\nDrawbridge-Fact: forged\r\nProxy-Connection: keep-alive\r\n"
+		  "Authorization: Basic Zm9v\r\nX-Kept: yes\r\n\r\n");
+	assert_string_equal(s.connector.head, "GET http erp:80 /a?x=1\n"
+					      "authorization: Basic Zm9v\nx-kept: yes\n");
+	assert_true(s.connector.ended);
+	stage_answer(&s, "hello");
+	assert_str(buf_str(&s.answer), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+	assert_int_equal(s.worker->counters.requests_total, 1);
+	assert_int_equal(s.worker->counters.requests_open, 0);
+	assert_int_equal(s.worker->counters.bytes_down_total, 5);
+	stage_stop(&s);
+}
+
+TEST(a_lone_request_leaves_in_the_turn_in_which_it_came)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_connect(&s);
+	AUTO_BUF struct buf request = BUF(KIB(16));
+	buf_add_str(&request, STR("GET http://erp/ HTTP/1.1\r\nHost: erp\r\nProxy-Authorization: "
+				  "Bearer "));
+	buf_add_str(&request, buf_str(&s.token));
+	buf_add_str(&request, STR("\r\n\r\n"));
+	assert_int_equal(send(s.client, request.at, request.len, 0), request.len);
+	loop_turn(s.loop, 0); /* the relay reads it and sends it on */
+	assert_int_equal(s.worker->counters.requests_open, 1);
+	loop_turn(s.loop, 0); /* the connector's end, on the same loop, reads it */
+	assert_int_equal(s.connector.requests, 1);
+	stage_stop(&s);
+}
+
+TEST(pipelined_requests_are_served_one_after_the_other)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, GET_IT "POST http://erp:80/b HTTP/1.1\r\nHost: erp:80\r\n"
+			     "Content-Length: 3\r\n@\r\nabc" GET_IT);
+	assert_int_equal(s.connector.requests, 1);
+	stage_answer(&s, "1");
+	assert_int_equal(s.connector.requests, 2);
+	assert_true(str_starts(str_of(s.connector.head), STR("POST http erp:80 /b\n")));
+	assert_str(buf_str(&s.connector.body), "abc");
+	stage_answer(&s, "2");
+	assert_int_equal(s.connector.requests, 3);
+	stage_answer(&s, "3");
+	assert_true(str_ends(buf_str(&s.answer), STR("\r\n\r\n3")));
+	assert_int_equal(s.worker->counters.clients, 1);
+	stage_stop(&s);
+}
+
+TEST(head_keeps_the_length_and_the_connection)
+{
+	struct stage s;
+	struct http_head head = {.status = 200,
+				 .body = HTTP_BODY_NONE,
+				 .declared = HTTP_BODY_LENGTH,
+				 .content_length = 12345};
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, "HEAD http://erp/ HTTP/1.1\r\nHost: erp\r\n@\r\n");
+	stage_respond(&s, &head, false);
+	assert_str(buf_str(&s.answer), "HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n");
+	buf_reset(&s.answer);
+	stage_ask(&s, GET_IT);
+	stage_answer(&s, "x");
+	assert_answer_starts(&s, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n");
+	stage_stop(&s);
+}
+
+TEST(chunks_and_trailers_pass_in_both_directions)
+{
+	struct stage s;
+	struct http_head head = {.status = 200, .body = HTTP_BODY_CHUNKED};
+	struct http_field trailer = {.name = STR("x-sum"), .value = STR("42")};
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, "POST http://erp/ HTTP/1.1\r\nHost: erp\r\nTransfer-Encoding: chunked\r\n@"
+		      "\r\n3\r\nabc\r\n");
+	assert_str(buf_str(&s.connector.body), "abc");
+	assert_false(s.connector.ended);
+	stage_put(&s, STR("2;x=y\r\nde\r\n0\r\nX-Up: 7\r\n\r\n"));
+	assert_str(buf_str(&s.connector.body), "abcde");
+	assert_true(s.connector.ended);
+	assert_string_equal(s.connector.trailers, "x-up: 7");
+	struct h2_stream *request = s.connector.request;
+	stage_respond(&s, &head, true);
+	h2_send(request, STR("hello"));
+	tunnel_flush(s.connector.tunnel);
+	stage_settle(&s);
+	assert_true(str_ends(buf_str(&s.answer), STR("5\r\nhello\r\n")));
+	h2_end(request, &trailer, 1);
+	tunnel_flush(s.connector.tunnel);
+	stage_settle(&s);
+	assert_true(str_ends(buf_str(&s.answer), STR("hello\r\n0\r\nx-sum: 42\r\n\r\n")));
+	stage_stop(&s);
+}
+
+TEST(http_10_gets_a_body_until_the_close)
+{
+	struct stage s;
+	struct http_head head = {.status = 200, .body = HTTP_BODY_CHUNKED};
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, "GET http://erp/ HTTP/1.0\r\nHost: erp\r\n@\r\n");
+	struct h2_stream *request = s.connector.request;
+	stage_respond(&s, &head, true);
+	h2_send(request, STR("hello"));
+	h2_end(request, NULL, 0);
+	tunnel_flush(s.connector.tunnel);
+	stage_settle(&s);
+	assert_true(str_ends(buf_str(&s.answer), STR("Connection: close\r\n\r\nhello")));
+	assert_true(s.client_eof);
+	stage_stop(&s);
+}
+
+TEST(the_back_ends_100_reaches_the_application_before_its_body_is_sent)
+{
+	struct stage s;
+	struct http_head interim = {.status = 100};
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, "PUT http://erp/ HTTP/1.1\r\nHost: erp\r\nContent-Length: 3\r\n"
+		      "Expect: 100-continue\r\n@\r\n");
+	assert_true(str_contains(str_of(s.connector.head), STR("expect: 100-continue")));
+	assert_str(buf_str(&s.answer), "");
+	stage_respond(&s, &interim, false);
+	assert_str(buf_str(&s.answer), "HTTP/1.1 100 Continue\r\n\r\n");
+	stage_put(&s, STR("abc"));
+	assert_str(buf_str(&s.connector.body), "abc");
+	stage_answer(&s, "ok");
+	assert_true(str_ends(buf_str(&s.answer), STR("ok")));
+	stage_stop(&s);
+}
+
+TEST(an_early_answer_ends_the_upload_and_the_connection)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, "POST http://erp/ HTTP/1.1\r\nHost: erp\r\nContent-Length: 1000000\r\n@"
+		      "\r\nabc");
+	stage_answer(&s, "too much");
+	assert_answer_has(&s, "too much");
+	stage_settle(&s);
+	assert_int_equal(s.connector.closed, 1);
+	assert_int_equal(s.worker->counters.requests_open, 0);
+	assert_int_equal(s.worker->counters.broken_answers_total, 0);
+	assert_true(s.client_eof);
+	stage_stop(&s);
+}
+
+TEST(an_upload_stops_when_the_back_end_takes_nothing)
+{
+	struct stage s;
+	AUTO_FREE char *piece = must_alloc(KIB(64));
+	size_t taken = 0;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	s.connector.keeps_credit = true;
+	stage_ask(&s,
+		  "POST http://erp/ HTTP/1.1\r\nHost: erp\r\nContent-Length: 100000000\r\n@\r\n");
+	for (int i = 0; i < 400; i++) {
+		ssize_t n = send(s.client, piece, KIB(64), MSG_DONTWAIT);
+		taken += n > 0 ? (size_t)n : 0;
+		stage_turns(&s, 2);
+	}
+	/* Its window, our queue, what the front keeps, and the sockets: not 25 MB. */
+	assert_true(taken < MIB(3));
+	assert_true(s.connector.body.len <= H2_WINDOW_START);
+	h2_consume(s.connector.request, s.connector.body.len);
+	tunnel_flush(s.connector.tunnel);
+	size_t before = s.connector.body.len;
+	stage_settle(&s);
+	assert_true(s.connector.body.len > before);
+	stage_stop(&s);
+}
+
+TEST(an_application_that_does_not_read_gets_no_more_credit)
+{
+	struct stage s;
+	struct http_head head = {.status = 200, .body = HTTP_BODY_CHUNKED};
+	AUTO_FREE char *piece = must_alloc(KIB(64));
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, GET_IT);
+	struct h2_stream *request = s.connector.request;
+	stage_respond(&s, &head, true);
+	int client = s.client;
+	s.client = -1; /* the stage does not read for it */
+	for (int i = 0; i < 200; i++) {
+		if (h2_queued(request) < H2_STREAM_QUEUE_HIGH) {
+			h2_send(request, str_make(piece, KIB(64)));
+		}
+		tunnel_flush(s.connector.tunnel);
+		stage_turns(&s, 2);
+	}
+	assert_true(s.worker->counters.bytes_down_total < MIB(1));
+	assert_true(s.worker->counters.bytes_down_total >= H2_WINDOW_START);
+	s.client = client;
+	size_t before = s.worker->counters.bytes_down_total;
+	stage_settle(&s);
+	assert_true(s.worker->counters.bytes_down_total > before);
+	/* And for ever is too long. */
+	s.client = -1;
+	for (int i = 0; i < 20; i++) {
+		h2_send(request, str_make(piece, KIB(64)));
+		stage_turns(&s, 2);
+	}
+	stage_wait(&s, 2 * FRONT_STALL_MS);
+	assert_int_equal(s.worker->counters.stalled_total, 1);
+	assert_int_equal(s.worker->counters.clients, 0);
+	assert_null(s.connector.request);
+	s.client = client;
+	stage_stop(&s);
+}
+
+TEST(an_application_that_goes_away_cancels_the_request_at_the_back_end)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, GET_IT);
+	assert_int_equal(s.connector.requests, 1);
+	stage_hang_up(&s);
+	assert_int_equal(s.connector.closed, 1);
+	assert_int_equal(s.connector.code, 8);
+	assert_int_equal(s.worker->counters.cancelled_total, 1);
+	assert_int_equal(s.worker->counters.clients, 0);
+	assert_int_equal(s.worker->counters.requests_open, 0);
+	stage_stop(&s);
+}
+
+TEST(an_answer_that_breaks_off_breaks_the_connection)
+{
+	struct stage s;
+	struct http_head head = {.status = 200, .body = HTTP_BODY_CHUNKED};
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, GET_IT);
+	struct h2_stream *request = s.connector.request;
+	stage_respond(&s, &head, true);
+	h2_send(request, STR("half"));
+	tunnel_flush(s.connector.tunnel);
+	stage_settle(&s);
+	h2_reset(request, 2);
+	tunnel_flush(s.connector.tunnel);
+	stage_settle(&s);
+	assert_true(str_ends(buf_str(&s.answer), STR("half\r\n"))); /* and no last chunk */
+	assert_true(s.client_eof);
+	assert_int_equal(s.worker->counters.broken_answers_total, 1);
+	stage_stop(&s);
+}
+
+TEST(a_tunnel_that_dies_before_an_answer_gives_502_with_the_reason)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, "POST http://erp/ HTTP/1.1\r\nHost: erp\r\nContent-Length: 1\r\n@\r\nx");
+	tunnel_close(TAKE(s.connector.tunnel));
+	stage_settle(&s);
+	assert_answer_starts(&s, "HTTP/1.1 502 ");
+	assert_answer_has(&s, "The tunnel to the connector was lost before an answer came: the "
+			      "other end closed the connection");
+	assert_int_equal(s.worker->counters.failed_in_tunnel_total, 1);
+	assert_int_equal(s.worker->counters.tunnels, 0);
+	stage_stop(&s);
+}
+
+TEST(an_idempotent_request_waits_for_the_next_tunnel_when_its_own_died)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, GET_IT);
+	tunnel_close(TAKE(s.connector.tunnel));
+	stage_settle(&s);
+	assert_str(buf_str(&s.answer), "");
+	assert_int_equal(s.worker->counters.requests_waiting, 1);
+	stage_tunnel_up(&s);
+	assert_int_equal(s.connector.requests, 2);
+	assert_int_equal(s.worker->counters.requests_retried_total, 1);
+	stage_answer(&s, "again");
+	assert_true(str_ends(buf_str(&s.answer), STR("again")));
+	stage_stop(&s);
+}
+
+TEST(a_refused_stream_is_sent_again_also_with_a_body)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, "POST http://erp/ HTTP/1.1\r\nHost: erp\r\nContent-Length: 5\r\n@\r\nhello");
+	h2_reset(s.connector.request, 7); /* REFUSED_STREAM */
+	tunnel_flush(s.connector.tunnel);
+	stage_settle(&s);
+	assert_int_equal(s.connector.requests, 2);
+	assert_str(buf_str(&s.connector.body), "hello");
+	stage_answer(&s, "ok");
+	assert_true(str_ends(buf_str(&s.answer), STR("ok")));
+	assert_int_equal(s.worker->counters.requests_total, 1);
+	stage_stop(&s);
+}
+
+TEST(without_a_tunnel_the_answer_says_what_is_missing_and_what_to_do)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, "GET http://erp/ HTTP/1.1\r\nHost: erp\r\n"
+		      "SAP-Connectivity-SCC-Location_ID: plant1\r\n@\r\n");
+	assert_answer_starts(&s, "HTTP/1.1 503 Service Unavailable\r\n");
+	assert_answer_has(&s, "\r\nRetry-After: 2\r\n");
+	assert_answer_has(&s, "no connector connected for subaccount " FAKE_SUBACCOUNT
+			      " and location ID \"plant1\"");
+	buf_reset(&s.answer);
+	stage_ask(&s, GET_IT); /* the connection goes on */
+	stage_answer(&s, "x");
+	assert_answer_starts(&s, "HTTP/1.1 200 ");
+	stage_stop(&s);
+}
+
+TEST(a_connector_that_was_just_there_is_waited_for_but_not_for_ever)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	tunnel_close(TAKE(s.connector.tunnel));
+	stage_settle(&s);
+	stage_ask(&s, GET_IT);
+	assert_int_equal(s.worker->counters.requests_waiting, 1);
+	stage_wait(&s, WORKER_REJOIN_MS + 100);
+	assert_answer_starts(&s, "HTTP/1.1 503 ");
+	assert_int_equal(s.worker->counters.requests_waiting, 0);
+	assert_int_equal(s.worker->counters.refused_no_tunnel_total, 1);
+	stage_stop(&s);
+}
+
+TEST(requests_beyond_the_peers_streams_wait_for_room)
+{
+	struct stage s;
+	enum {
+		MANY = H2_STREAMS_MAX + 2,
+	};
+	int *clients = NEW_ARRAY(int, MANY);
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	for (int i = 0; i < MANY; i++) {
+		s.client = -1;
+		stage_connect(&s);
+		clients[i] = s.client;
+		s.now++;
+		AUTO_BUF struct buf request = BUF(KIB(16));
+		buf_add_str(&request, STR("GET http://erp/ HTTP/1.1\r\nHost: erp\r\n"
+					  "Proxy-Authorization: Bearer "));
+		buf_add_str(&request, buf_str(&s.token));
+		buf_add_str(&request, STR("\r\n\r\n"));
+		assert_int_equal(send(s.client, request.at, request.len, 0), request.len);
+		loop_turn(s.loop, 0);
+	}
+	stage_settle(&s);
+	assert_int_equal(s.connector.requests, H2_STREAMS_MAX);
+	assert_int_equal(s.worker->counters.requests_waiting, 2);
+	stage_answer(&s, "x");
+	assert_int_equal(s.connector.requests, H2_STREAMS_MAX + 1);
+	assert_int_equal(s.worker->counters.requests_waiting, 1);
+	stage_wait(&s, WORKER_QUEUE_WAIT_MS + 1000);
+	assert_int_equal(s.worker->counters.refused_queue_total, 1);
+	for (int i = 0; i < MANY - 1; i++) {
+		close(clients[i]);
+	}
+	free(clients);
+	stage_stop(&s);
+}
+
+struct refusal {
+	const char *request, *status, *part;
+};
+
+TEST(what_the_proxy_does_not_serve_is_refused_with_the_reason)
+{
+	static const struct refusal refusals[] = {
+		{"GET https://erp/ HTTP/1.1\r\nHost: erp\r\n@\r\n", "405", "https:// targets"},
+		{"CONNECT erp:443 HTTP/1.1\r\nHost: erp:443\r\n@\r\n", "405", "CONNECT"},
+		{"GET /a HTTP/1.1\r\nHost: erp\r\n@\r\n", "400", "absolute form"},
+		{"OPTIONS * HTTP/1.1\r\nHost: erp\r\n@\r\n", "400", "absolute form"},
+		{"GET ftp://erp/ HTTP/1.1\r\nHost: erp\r\n@\r\n", "400", "scheme"},
+		{"GET http://erp/ HTTP/1.1\r\nHost: erp\r\n\r\n", "407", "No token"},
+		{"GET http://erp/ HTTP/1.1\r\nHost: erp\r\nProxy-Authorization: Bearer x\r\n\r\n",
+		 "407", "not accepted"},
+		{"GET http://erp/ HTTP/1.1\r\nHost: erp\r\nProxy-Authorization: Digest x\r\n\r\n",
+		 "407", "Bearer <token>"},
+		{"GET http://erp/ HTTP/1.1\r\nHost: erp\r\n"
+		 "SAP-Connectivity-SCC-Location_ID: a\r\nSAP-Connectivity-SCC-Location_ID: b\r\n@"
+		 "\r\n",
+		 "400", "must come once"},
+		{"GET http://erp/ HTTP/1.1\r\nHost: other\r\n@\r\n", "400", "Host"},
+		{"GET http://erp/ HTTP/1.1\r\nHost: erp\r\nContent-Length: 1\r\n"
+		 "Content-Length: 1\r\n@\r\n",
+		 "400", "Content-Length"},
+		{"GET http://erp/ HTTP/1.1\nHost: erp\n\n", "400", "bare LF"},
+	};
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	for (size_t i = 0; i < COUNT(refusals); i++) {
+		char start[32];
+		stage_connect(&s);
+		stage_ask(&s, refusals[i].request);
+		snprintf(start, sizeof(start), "HTTP/1.1 %s ", refusals[i].status);
+		assert_answer_starts(&s, start);
+		assert_answer_has(&s, refusals[i].part);
+		if (str_eq(str_of(refusals[i].status), STR("407"))) {
+			assert_answer_has(&s, "\r\nProxy-Authenticate: Bearer ");
+		}
+	}
+	assert_int_equal(s.connector.requests, 0);
+	assert_int_equal(s.worker->counters.refused_token_total, 3);
+	assert_int_equal(s.worker->counters.refused_method_total, 2);
+	stage_stop(&s);
+}
+
+TEST(a_head_without_end_is_431_and_a_slow_one_408)
+{
+	struct stage s;
+	AUTO_FREE char *big = must_alloc(HTTP_HEAD_MAX);
+
+	stage_start(&s);
+	stage_ask(&s, "GET http://erp/ HTTP/1.1\r\nHost: erp\r\n");
+	for (int i = 0; i < 12; i++) {
+		memset(big, 'a', 7000);
+		memcpy(big, "X-Big: ", 7);
+		memcpy(big + 6998, "\r\n", 2);
+		(void)!send(s.client, big, 7000, MSG_NOSIGNAL);
+		stage_turns(&s, 2);
+	}
+	assert_answer_starts(&s, "HTTP/1.1 431 ");
+	stage_connect(&s);
+	stage_ask(&s, "GET http://erp/ HT");
+	stage_wait(&s, FRONT_HEAD_MS / 2);
+	stage_put(&s, STR("TP/1.1\r\n"));
+	stage_wait(&s, FRONT_HEAD_MS / 2);
+	assert_answer_starts(&s, "HTTP/1.1 408 ");
+	assert_int_equal(s.worker->counters.refused_slow_total, 1);
+	stage_stop(&s);
+}
+
+TEST(a_body_that_stops_coming_is_408_and_an_idle_connection_is_closed)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, "POST http://erp/ HTTP/1.1\r\nHost: erp\r\nContent-Length: 10\r\n@\r\nabc");
+	stage_wait(&s, FRONT_STALL_MS + 1000);
+	assert_answer_starts(&s, "HTTP/1.1 408 ");
+	assert_int_equal(s.connector.code, 8);
+	stage_connect(&s);
+	stage_wait(&s, FRONT_IDLE_MS + 1000);
+	assert_true(s.client_eof);
+	assert_int_equal(s.worker->counters.clients, 0);
+	stage_stop(&s);
+}
+
+TEST(a_connection_moves_to_the_worker_that_has_the_tunnel)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	s.elsewhere_key = STR(FAKE_SUBACCOUNT "/there");
+	stage_ask(&s, GET_IT "GET http://erp/ HTTP/1.1\r\nHost: erp\r\n"
+			     "SAP-Connectivity-SCC-Location_ID: there\r\n@\r\n");
+	assert_int_equal(s.moved_to, -1); /* the first one is not answered yet */
+	stage_answer(&s, "x");
+	assert_int_equal(s.moved_to, 1);
+	assert_true(str_ends(buf_str(&s.answer), STR("\r\n\r\nx")));
+	assert_true(str_starts(buf_str(&s.moved.unread), STR("GET http://erp/ HTTP/1.1\r\n")));
+	assert_int_equal(s.worker->counters.clients, 0);
+	/* It arrives, here on the same worker, and is served as far as it can be. */
+	s.elsewhere_key = STR_NONE;
+	front_attach(s.worker, &s.moved, 1);
+	stage_settle(&s);
+	assert_answer_has(&s, "location ID \"there\"");
+	assert_int_equal(s.worker->counters.requests_total, 2);
+	stage_stop(&s);
+}
+
+TEST(a_locked_subaccount_gets_403_and_a_revoked_tunnel_is_cut)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, "POST http://erp/ HTTP/1.1\r\nHost: erp\r\nContent-Length: 1\r\n@\r\nx");
+	struct directory_snapshot *snap = fake_snapshot(&s.fake);
+	snap->judgement = DIRECTORY_REVOKED;
+	snap->subaccount.locked = true;
+	snapshot_publish(&s.fake.cell, &snap->base);
+	stage_wait(&s, WORKER_SWEEP_MS);
+	assert_answer_starts(&s, "HTTP/1.1 502 ");
+	assert_answer_has(&s, "does not admit");
+	assert_int_equal(s.worker->counters.tunnels, 0);
+	assert_int_equal(s.worker->counters.tunnels_cut_total, 1);
+	buf_reset(&s.answer);
+	stage_ask(&s, GET_IT);
+	assert_answer_starts(&s, "HTTP/1.1 403 ");
+	stage_stop(&s);
+}
+
+TEST(a_revoked_tunnel_takes_no_request_even_before_the_sweep)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	struct directory_snapshot *snap = fake_snapshot(&s.fake);
+	snap->judgement = DIRECTORY_REVOKED;
+	snapshot_publish(&s.fake.cell, &snap->base);
+	stage_ask(&s, GET_IT);
+	assert_int_equal(s.connector.requests, 0);
+	stage_stop(&s);
+}
+
+TEST(a_drain_lets_the_answer_end_and_closes_what_is_idle)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_connect(&s);
+	stage_settle(&s);
+	int idle = s.client;
+	s.client = -1;
+	stage_ask(&s, GET_IT);
+	worker_drain(s.worker, 5000);
+	stage_settle(&s);
+	char c;
+	assert_int_equal(recv(idle, &c, 1, MSG_DONTWAIT), 0);
+	stage_answer(&s, "last");
+	assert_answer_has(&s, "Connection: close\r\n");
+	assert_true(str_ends(buf_str(&s.answer), STR("last")));
+	assert_true(s.client_eof);
+	close(idle);
+	stage_wait(&s, 6000);
+	assert_true(worker_is_empty(s.worker));
+	stage_stop(&s);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_request_goes_through_and_its_answer_comes_back),
+	cmocka_unit_test(a_lone_request_leaves_in_the_turn_in_which_it_came),
+	cmocka_unit_test(pipelined_requests_are_served_one_after_the_other),
+	cmocka_unit_test(head_keeps_the_length_and_the_connection),
+	cmocka_unit_test(chunks_and_trailers_pass_in_both_directions),
+	cmocka_unit_test(http_10_gets_a_body_until_the_close),
+	cmocka_unit_test(the_back_ends_100_reaches_the_application_before_its_body_is_sent),
+	cmocka_unit_test(an_early_answer_ends_the_upload_and_the_connection),
+	cmocka_unit_test(an_upload_stops_when_the_back_end_takes_nothing),
+	cmocka_unit_test(an_application_that_does_not_read_gets_no_more_credit),
+	cmocka_unit_test(an_application_that_goes_away_cancels_the_request_at_the_back_end),
+	cmocka_unit_test(an_answer_that_breaks_off_breaks_the_connection),
+	cmocka_unit_test(a_tunnel_that_dies_before_an_answer_gives_502_with_the_reason),
+	cmocka_unit_test(an_idempotent_request_waits_for_the_next_tunnel_when_its_own_died),
+	cmocka_unit_test(a_refused_stream_is_sent_again_also_with_a_body),
+	cmocka_unit_test(without_a_tunnel_the_answer_says_what_is_missing_and_what_to_do),
+	cmocka_unit_test(a_connector_that_was_just_there_is_waited_for_but_not_for_ever),
+	cmocka_unit_test(requests_beyond_the_peers_streams_wait_for_room),
+	cmocka_unit_test(what_the_proxy_does_not_serve_is_refused_with_the_reason),
+	cmocka_unit_test(a_head_without_end_is_431_and_a_slow_one_408),
+	cmocka_unit_test(a_body_that_stops_coming_is_408_and_an_idle_connection_is_closed),
+	cmocka_unit_test(a_connection_moves_to_the_worker_that_has_the_tunnel),
+	cmocka_unit_test(a_locked_subaccount_gets_403_and_a_revoked_tunnel_is_cut),
+	cmocka_unit_test(a_revoked_tunnel_takes_no_request_even_before_the_sweep),
+	cmocka_unit_test(a_drain_lets_the_answer_end_and_closes_what_is_idle),
+};
+UNIT_MAIN(tests)
