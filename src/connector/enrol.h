@@ -12,16 +12,16 @@
  * from the authentication data or confirmed by the administrator. Otherwise the outcome is
  * ENROL_UNTRUSTED with the root's fingerprint to be shown (409) and confirmed.
  *
- * The key is made by the key process; `key_ready` puts it on disk before the CSR leaves. Blocks:
- * only in jobs. No SQL here.
+ * The caller puts the key on disk before the CSR leaves. Blocks: only in jobs. No SQL here.
  */
 #include "connector/key_source.h"
 
 enum {
-	ENROL_AUTHDATA_MAX = 4096, /* bytes of pasted authentication data */
-	ENROL_TIMEOUT_MS = 30000,  /* one EST request */
-	ENROL_PORT = 443,          /* of a region host without one */
-	ENROL_SKEW_MAX_S = 300,    /* a larger difference of the clocks is named in errors */
+	ENROL_AUTHDATA_MAX = 4096,  /* bytes of pasted authentication data */
+	ENROL_TIMEOUT_MS = 30000,   /* one EST request */
+	ENROL_PORT = 443,           /* of a region host without one */
+	ENROL_PEM_MAX = 256 * 1024, /* bytes of a CA's or our certificates */
+	ENROL_SKEW_MAX_S = 300,     /* a larger difference of the clocks is named in errors */
 };
 
 /* What authentication data says; texts are NUL-terminated. */
@@ -59,15 +59,21 @@ enum enrol_outcome {
 
 struct enrol_result {
 	char root_sha256[65];  /* hex of the root's SPKI pin, where known */
-	struct buf anchors;    /* PEM: the CA's self-signed certificates (cacerts) */
+	struct buf anchors;    /* PEM: the CA's self-signed certificates (cacerts); the pinned one
+				  alone where there is a pin */
+	struct buf issuing;    /* PEM: its other certificates */
 	struct buf chain;      /* PEM: leaf first, then intermediates */
-	char owners[1025];     /* Drawbridge-Owners; may be empty */
 	int64_t retry_after_s; /* -1: none */
 	int64_t skew_s;        /* our clock minus the server's, where known */
 };
+#define ENROL_RESULT                                                                               \
+	((struct enrol_result){.anchors = BUF(ENROL_PEM_MAX),                                      \
+			       .issuing = BUF(ENROL_PEM_MAX),                                      \
+			       .chain = BUF(ENROL_PEM_MAX),                                        \
+			       .retry_after_s = -1})
 void enrol_result_fini(struct enrol_result *r);
 
-/* Only cacerts: fills `anchors`. The first step of everything else. */
+/* Only cacerts: fills `anchors` and `issuing`. The first step of everything else. */
 enum enrol_outcome enrol_cacerts(const struct enrol_peer *peer, struct enrol_result *out,
 				 struct err *err);
 
@@ -79,8 +85,9 @@ struct enrol_proof {
 };
 /*
  * simpleenroll, or simplereenroll when `proof` has a certificate. `csr_key` signs the CSR. The
- * certificate that comes back must have its public key and chain to `anchors` (PEM, of cacerts).
+ * certificate that comes back must have its public key and chain to `out->anchors` through
+ * `out->issuing`, which are of enrol_cacerts().
  */
 enum enrol_outcome enrol_certificate(const struct enrol_peer *peer, const struct enrol_proof *proof,
-				     struct key *csr_key, struct str anchors,
-				     struct enrol_result *out, struct err *err);
+				     struct key *csr_key, struct enrol_result *out,
+				     struct err *err);

@@ -125,6 +125,13 @@ static bool problem_detail(struct str body, char *into, size_t size)
 	return true;
 }
 
+void answer_text_of_body(struct str body, char *into, size_t size)
+{
+	if (!problem_detail(body, into, size)) {
+		answer_text_of_html(body, into, size);
+	}
+}
+
 /* Gathers the content of the body at `in`; what was cut short stays useful in *text. */
 static enum h1_outcome read_body(struct str in, const struct http_head *head, struct buf *text,
 				 size_t *used, struct err *err)
@@ -192,9 +199,7 @@ enum h1_outcome answer_read(struct str in, size_t max, struct str method, struct
 		AUTO_BUF struct buf body = BUF(max);
 		outcome = read_body(str_skip(in, *used), head, &body, &body_used, err);
 		*used += body_used;
-		if (!problem_detail(buf_str(&body), text, size)) {
-			answer_text_of_html(buf_str(&body), text, size);
-		}
+		answer_text_of_body(buf_str(&body), text, size);
 	}
 	if (outcome == H1_MORE && in.len >= max) {
 		(void)err_set(err, ERR_LIMIT, "the answer is longer than %zu bytes", max);

@@ -14,6 +14,8 @@
 enum h1_outcome answer_read(struct str in, size_t max, struct str method, struct arena *arena,
 			    struct http_head *head, char *text, size_t size, size_t *used,
 			    struct err *err);
+/* The detail of a problem+json body, else its visible text; `into` is empty for an empty body. */
+void answer_text_of_body(struct str body, char *into, size_t size);
 /* What a browser would show of `html`, in one line: no tags, styles or scripts, spaces collapsed,
  * control characters gone. Never cuts a UTF-8 sequence. */
 void answer_text_of_html(struct str html, char *into, size_t size);
