@@ -172,7 +172,6 @@ bool directory_watch_wait(struct directory_watch *w, int64_t n, msec_t timeout)
 	struct timespec until = later(timeout);
 	int outcome = 0;
 
-	directory_watch_poke(w);
 	pthread_mutex_lock(&w->lock);
 	while (w->head < n && outcome != ETIMEDOUT) {
 		outcome = pthread_cond_timedwait(&w->published, &w->lock, &until);
