@@ -5,8 +5,9 @@
 
 enum {
 	LOOP_CIPHER_OUT = 128 * 1024,   /* plaintext bytes that one stream seals in one turn */
-	LOOP_POOL_BUFS = 256,           /* empty buffers kept for the next stream that needs one */
-	LOOP_POOL_BUF_MAX = 64 * 1024,  /* bytes; larger ones are given back to the allocator */
+	LOOP_POOL_BUFS = 128,           /* empty buffers kept for the next stream that needs one */
+	LOOP_POOL_BUF_MAX = 128 * 1024, /* bytes, what a turn of a busy tunnel needs; larger ones
+					   are given back to the allocator */
 	LOOP_SCRATCH_SLACK = 64 * 1024, /* plaintext of records that the engine held before a read
 					 */
 };

@@ -67,6 +67,13 @@ void stream_writev(struct stream *s, const struct str *parts, size_t n);
 /* Room of `len` bytes at the queue's end to write into, then stream_wrote(); for encoders. */
 char *stream_reserve(struct stream *s, size_t len);
 void stream_wrote(struct stream *s, size_t len);
+/*
+ * The queue itself, for an encoder that appends much: taken, appended to, given back. In between
+ * the stream has none (stream_queued() does not count it), and nothing else is written. A stream
+ * that was closed meanwhile is not given anything: buf_fini() it instead.
+ */
+struct buf stream_take_queue(struct stream *s);
+void stream_give_queue(struct stream *s, struct buf *take);
 size_t
 stream_queued(const struct stream *s); /* plaintext and ciphertext bytes not yet in the kernel */
 uint64_t stream_sent(const struct stream *s); /* payload bytes that the kernel took, since start */

@@ -177,6 +177,31 @@ void stream_wrote(struct stream *s, size_t len)
 	stream_flush_soon(s);
 }
 
+struct buf stream_take_queue(struct stream *s)
+{
+	struct buf queue = s->out.at != NULL ? s->out : loop_buf_get(s->loop);
+
+	if (s->out_from > 0) {
+		buf_drop_front(&queue, s->out_from);
+	}
+	s->out_from = 0;
+	s->out = (struct buf){.max = queue.max};
+	return queue;
+}
+
+void stream_give_queue(struct stream *s, struct buf *take)
+{
+	bool is_lost = s->broken || s->failure != NULL || s->state > STREAM_ENDING;
+
+	if (is_lost || take->len == 0) {
+		loop_buf_put(s->loop, take);
+		return;
+	}
+	s->out = *take;
+	*take = (struct buf){.max = take->max};
+	stream_flush_soon(s);
+}
+
 static void send_plain(struct stream *s)
 {
 	size_t total = out_len(s);

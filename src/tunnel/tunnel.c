@@ -291,13 +291,16 @@ static bool pump(struct tunnel *t, bool flush, struct err *err)
 		}
 	}
 	while (flush && h2_wants_drain(t->h2) && room(t) > 0) {
-		AUTO_BUF struct buf out = BUF(2 * t->settings.turn_out_max + KIB(64));
-		bool ok = h2_drain(t->h2, &out, room(t), err);
+		size_t most = room(t);
+		AUTO_BUF struct buf out = stream_take_queue(t->stream);
+		size_t before = out.len;
+		bool ok = h2_drain(t->h2, &out, most, err);
+		size_t added = out.len - before;
 		if (t->stream == NULL) {
 			return true;
 		}
-		stream_write(t->stream, buf_str(&out));
-		if (!ok || out.len == 0) {
+		stream_give_queue(t->stream, &out);
+		if (!ok || added == 0) {
 			return ok;
 		}
 	}
