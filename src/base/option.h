@@ -57,6 +57,8 @@ void options_write_help(const struct option *table, struct buf *out);
 void options_write_example(const struct option *table, struct buf *out); /* the commented file */
 void options_write_man(const struct option *table,
 		       struct buf *out); /* mdoc rows for section OPTIONS */
+/* A running text of a manual: escaped, in short lines, each sentence on its own. */
+void options_add_man_text(struct buf *out, struct str text);
 
 /* ---- the start of a program: everything above in its order ---- */
 struct option_program {

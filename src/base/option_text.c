@@ -57,18 +57,44 @@ void options_write_example(const struct option *table, struct buf *out)
 	}
 }
 
-/* Text of a manual: a backslash is an escape there, and a dot or quote at a line's start a macro.
- */
-static void add_roff(struct buf *out, const char *text)
+enum {
+	MAN_LINE_MAX = 78, /* columns of a source line; mandoc -Tlint wants 80 */
+};
+
+/* A backslash is an escape in a manual, and a dot or quote at a line's start makes a macro. */
+static void add_man_word(struct buf *out, struct str word, bool first)
 {
-	for (const char *c = text; *c != '\0'; c++) {
-		if (*c == '\\') {
+	if (first && (word.at[0] == '.' || word.at[0] == '\'')) {
+		buf_add_str(out, STR("\\&"));
+	}
+	for (size_t i = 0; i < word.len; i++) {
+		if (word.at[i] == '\\') {
 			buf_add_str(out, STR("\\e"));
-		} else if ((*c == '.' || *c == '\'') && c == text) {
-			buf_addf(out, "\\&%c", *c);
 		} else {
-			buf_add_c(out, *c);
+			buf_add_c(out, word.at[i]);
 		}
+	}
+}
+
+void options_add_man_text(struct buf *out, struct str text)
+{
+	struct str word = STR_NONE;
+	size_t column = 0;
+	bool sentence_ended = false;
+	while (str_next(&text, ' ', &word)) {
+		if (word.len == 0) {
+			continue;
+		}
+		if (column > 0 && (sentence_ended || column + 1 + word.len > MAN_LINE_MAX)) {
+			buf_add_c(out, '\n');
+			column = 0;
+		} else if (column > 0) {
+			buf_add_c(out, ' ');
+			column++;
+		}
+		add_man_word(out, word, column == 0);
+		column += word.len;
+		sentence_ended = str_ends(word, STR("."));
 	}
 }
 
@@ -78,11 +104,11 @@ void options_write_man(const struct option *table, struct buf *out)
 		buf_add_str(out, STR(".It Fl Fl "));
 		add_word(out, o->key);
 		buf_addf(out, " Ns = Ns Ar %s\n", placeholder(o->type));
-		add_roff(out, o->help);
+		options_add_man_text(out, str_of(o->help));
 		buf_add_str(out, STR(".\n"));
 		if (o->initial != NULL && o->initial[0] != '\0') {
 			buf_add_str(out, STR("The default is\n.Ql "));
-			add_roff(out, o->initial);
+			options_add_man_text(out, str_of(o->initial));
 			buf_add_str(out, STR(" .\n"));
 		}
 		if (o->live != NULL && strcmp(o->live, "live") != 0) {

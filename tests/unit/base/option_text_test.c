@@ -31,9 +31,28 @@ TEST(the_manual_has_a_row_for_every_option)
 				     "The default is\n.Ql 9444 .\n")));
 }
 
+TEST(running_text_cannot_become_a_macro)
+{
+	AUTO_BUF struct buf b = BUF(10000);
+	options_add_man_text(&b, STR("One. .Two \\x"));
+	assert_str(buf_str(&b), "One.\n\\&.Two \\ex");
+	buf_reset(&b);
+	for (int i = 0; i < 40; i++) {
+		options_add_man_text(&b,
+				     STR("long words in one line and more of them to be broken up "
+					 "somewhere before the column eighty"));
+		buf_add_c(&b, '\n');
+	}
+	struct str rest = buf_str(&b), line = STR_NONE;
+	while (str_next(&rest, '\n', &line)) {
+		assert_true(line.len < 80);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(help_names_every_option_with_its_default),
 	cmocka_unit_test(the_example_is_a_file_that_changes_nothing),
+	cmocka_unit_test(running_text_cannot_become_a_macro),
 	cmocka_unit_test(the_manual_has_a_row_for_every_option),
 };
 UNIT_MAIN(tests)

@@ -1,0 +1,139 @@
+#pragma once
+/*
+ * `drawbridge`: a thin client of the REST APIs of both programs. One table of commands drives the
+ * parser, --help, the manual page and the shell's completion; nearly every command is one request
+ * whose path and body come from its rows.
+ *
+ * Exit status: 0 done, 1 refused or failed, 2 wrong usage.
+ */
+#include "base/json.h"
+#include "base/option.h"
+#include "http/fetch.h"
+
+enum {
+	CLI_ROWS_MAX = 16,          /* arguments and options of one command */
+	CLI_FILE_MAX = 1024 * 1024, /* of a file of certificates or a password */
+	CLI_BODY_MAX = 1024 * 1024,
+	CLI_PATH_MAX = 4096,
+	CLI_TEXT_MAX = 16 * 1024 * 1024, /* of what is printed */
+	CLI_PAGES_MAX = 10000,           /* of one list; a server that never ends it is stopped */
+};
+
+struct cli_settings {
+	char *url, *login, *password_file, *ca_file, *root_pin, *output;
+	msec_t timeout;
+};
+extern const struct option cli_option_table[];
+
+enum cli_server {
+	CLI_CONNECTOR, /* https://localhost:8443 unless --url says otherwise */
+	CLI_CLOUD,     /* https://localhost:9443 */
+};
+
+enum cli_kind {
+	CLI_TEXT,
+	CLI_BOOL, /* an option without value: true; =off: false */
+	CLI_NUMBER,
+	CLI_LIST,       /* a,b,c: an array */
+	CLI_SECRET,     /* never on the command line: --NAME-file, DRAWBRIDGE_NAME, or asked for */
+	CLI_HOST_PORT,  /* host:port: the members {json}Host and {json}Port */
+	CLI_SUBACCOUNT, /* ID, or ID@REGION-HOST: "region/id" in a path of the connector */
+	CLI_RESOURCE,   /* a URL path; as the id of a resource in a path of the connector */
+};
+
+struct cli_row {
+	const char
+		*name; /* upper case: an argument by position; lower case: an option; NULL ends */
+	const char *json; /* member of the body; NULL: only in the path */
+	enum cli_kind kind;
+	bool required;
+	const char *help;
+};
+
+struct cli_run;
+
+struct cli_command {
+	const char *words; /* "subaccount add" */
+	const char *summary;
+	enum cli_server server;
+	const char *method, *path; /* "{SUBACCOUNT}" names a row */
+	struct cli_row rows[CLI_ROWS_MAX];
+	const char *body;    /* members that are always the same, without braces; NULL: none */
+	const char *columns; /* of a list as text: "subaccount,tunnel.state" */
+	/* More than one request. NULL: the one above. */
+	bool (*run)(struct cli_run *run, struct err *err);
+};
+extern const struct cli_command cli_commands[]; /* ended by words == NULL */
+
+/* ---- cli_parse.c ---- */
+struct cli_parsed {
+	struct cli_settings settings;
+	const struct cli_command *command; /* NULL: none was named whole */
+	char group[64];                    /* the words that name commands, for --help */
+	bool help, version;
+	char *values[CLI_ROWS_MAX]; /* owned; NULL: not given */
+};
+/* ERR_CONFIG: wrong usage. cli_parsed_fini() is due in either case. */
+NODISCARD bool cli_parse(int n, char **words, struct cli_parsed *out, struct err *err);
+void cli_parsed_fini(struct cli_parsed *p);
+/* The row of that name, or -1. */
+int cli_row_index(const struct cli_command *c, struct str name);
+bool cli_row_is_argument(const struct cli_row *row);
+
+/* ---- cli_request.c: pure ---- */
+/* `regions[i]`: the region host of a CLI_SUBACCOUNT row whose value has none; may be NULL. */
+NODISCARD bool cli_write_path(const struct cli_command *c, char *const *values, const char *region,
+			      struct buf *out, struct err *err);
+/* Nothing when the command sends no body. */
+NODISCARD bool cli_write_body(const struct cli_command *c, char *const *values, struct buf *out,
+			      struct err *err);
+void cli_add_encoded(struct buf *out, struct str segment); /* percent-encoded */
+/* ID@REGION in two; region.at == NULL when there is none. */
+void cli_split_subaccount(struct str value, struct str *id, struct str *region);
+
+/* ---- cli_secret.c ---- */
+/* From `file` ("-": standard input), the environment, or the terminal; one line without its end. */
+NODISCARD bool cli_secret(const char *file, const char *environment, const char *prompt,
+			  struct buf *out, struct err *err);
+NODISCARD bool cli_read_file(const char *path, struct buf *out, struct err *err);
+
+/* ---- cli_call.c: one connection's worth of settings, and requests ---- */
+struct cli_session {
+	char url[512];
+	const struct cli_settings *settings; /* lent */
+	struct buf password, anchors;
+	uint8_t pin[32];
+	bool has_pin;
+};
+NODISCARD bool cli_session_open(enum cli_server server, const struct cli_settings *settings,
+				struct cli_session *out, struct err *err);
+void cli_session_close(struct cli_session *s);
+/* `json` becomes the answer (NULL when it is empty); owned. A refusal is an error with its text. */
+NODISCARD bool cli_call(struct cli_session *s, const char *method, const char *path,
+			struct str body, struct json **json, struct err *err);
+
+/* ---- cli_run.c ---- */
+struct cli_run {
+	const struct cli_parsed *parsed;
+	struct cli_session session;
+	struct buf out; /* what goes to stdout */
+};
+/* Status for exit(3); messages on stderr. */
+int cli_main(int argc, char **argv);
+/* The runs of commands that take more than one request. */
+bool cli_connector_setup(struct cli_run *run, struct err *err);
+bool cli_connector_status(struct cli_run *run, struct err *err);
+bool cli_cloud_setup(struct cli_run *run, struct err *err);
+
+/* ---- cli_output.c: pure ---- */
+bool cli_wants_json(const struct cli_settings *settings);
+/* A list as a table of `columns`, an object as lines. What a peer sent cannot steer a terminal. */
+void cli_write_text(struct buf *out, const struct json *json, const char *columns);
+void cli_write_json(struct buf *out, const struct json *json);
+
+/* ---- cli_help.c, cli_man.c ---- */
+/* Of one command, of a group ("cloud owner"), or of all (""). */
+void cli_write_help(struct buf *out, const struct cli_command *c, const char *group);
+void cli_write_usage(struct buf *out, const struct cli_command *c);
+void cli_write_completion(struct buf *out); /* for bash */
+void cli_write_man(struct buf *out);        /* drawbridge(1), mdoc */

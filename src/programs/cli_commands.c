@@ -1,0 +1,197 @@
+#include "programs/cli.h"
+
+#define FIELD(name) OPTION_FIELD(struct cli_settings, name)
+
+const struct option cli_option_table[] = {
+	/* clang-format off */
+	{"url", FIELD(url), NULL, 0, 0,
+	 "Where the program listens; without it https://localhost:8443 for the connector, "
+	 "https://localhost:9443 for the cloud side", "live"},
+	{"login", FIELD(login), "Administrator", 0, 0, "User to log in as", "live"},
+	{"password.file", FIELD(password_file), NULL, 0, 0,
+	 "File with the password, - for standard input; without it DRAWBRIDGE_PASSWORD, or the terminal "
+	 "asks", "live"},
+	{"ca.file", FIELD(ca_file), NULL, 0, 0,
+	 "Certificates (PEM) that the server's chain must end in, instead of the system's", "live"},
+	{"root.pin", FIELD(root_pin), NULL, 0, 0,
+	 "SHA-256 (hex) of the public key of the server's root, instead of certificates", "live"},
+	{"output", FIELD(output), "text", 0, 0, "Form of what is printed: text or json", "live"},
+	{"timeout", FIELD(timeout), "30s", 100, 0, "Time for one request", "live"},
+	{NULL},
+	/* clang-format on */
+};
+
+#define SUBACCOUNTS "/api/v1/configuration/subaccounts"
+#define MAPPINGS    SUBACCOUNTS "/{SUBACCOUNT}/systemMappings"
+#define RESOURCES   MAPPINGS "/{VIRTUAL}/resources"
+#define CLOUD       "/api/drawbridge/v1"
+#define OF_CLOUD    CLOUD "/subaccounts/{SUBACCOUNT}"
+
+#define ROW_SUBACCOUNT                                                                             \
+	{                                                                                          \
+		"SUBACCOUNT", NULL, CLI_SUBACCOUNT, true,                                          \
+			"Subaccount's ID; ID@REGION-HOST where two regions have it"                \
+	}
+#define ROW_VIRTUAL                                                                                \
+	{                                                                                          \
+		"VIRTUAL", NULL, CLI_TEXT, true, "Virtual host:port of the mapping"                \
+	}
+#define ROW_TENANT                                                                                 \
+	{                                                                                          \
+		"SUBACCOUNT", NULL, CLI_TEXT, true, "Subaccount's ID"                              \
+	}
+
+const struct cli_command cli_commands[] = {
+	/* clang-format off */
+	{.words = "connector setup", .server = CLI_CONNECTOR, .run = cli_connector_setup,
+	 .summary = "First start: replace the setup code by a password, and take the master role",
+	 .rows = {{"new-password", NULL, CLI_SECRET, true, "The new password"}}},
+	{.words = "connector status", .server = CLI_CONNECTOR, .run = cli_connector_status,
+	 .summary = "Version, role, and the subaccounts with their tunnels",
+	 .columns = "regionHost,subaccount,locationID,displayName,tunnel.state,"
+		    "tunnel.subaccountCertificate.notAfterTimeStamp"},
+	{.words = "connector version", .server = CLI_CONNECTOR, .method = "GET",
+	 .path = "/api/v1/connector/version", .summary = "The connector's version"},
+
+	{.words = "subaccount list", .server = CLI_CONNECTOR, .method = "GET", .path = SUBACCOUNTS,
+	 .summary = "The connector's subaccounts", .columns = "regionHost,subaccount,locationID"},
+	{.words = "subaccount show", .server = CLI_CONNECTOR, .method = "GET",
+	 .path = SUBACCOUNTS "/{SUBACCOUNT}", .summary = "One subaccount with tunnel and certificate",
+	 .rows = {ROW_SUBACCOUNT}},
+	{.words = "subaccount add", .server = CLI_CONNECTOR, .method = "POST", .path = SUBACCOUNTS,
+	 .summary = "Enrol the connector for a subaccount, by an owner's password or by authentication data",
+	 .rows = {{"region-host", "regionHost", CLI_TEXT, false, "Host and port of the cloud side"},
+		  {"subaccount", "subaccount", CLI_TEXT, false, "Subaccount's ID"},
+		  {"cloud-user", "cloudUser", CLI_TEXT, false, "An owner of the subaccount"},
+		  {"cloud-password", "cloudPassword", CLI_SECRET, false, "The owner's password"},
+		  {"authentication-data", "authenticationData", CLI_SECRET, false,
+		   "Authentication data from the cloud side, instead of the four above"},
+		  {"location-id", "locationID", CLI_TEXT, false, "Tells connectors of a subaccount apart"},
+		  {"display-name", "displayName", CLI_TEXT, false, "Name for people"},
+		  {"description", "description", CLI_TEXT, false, "Text for people"},
+		  {"auto-cert-renewal", "autoCertRenewal", CLI_BOOL, false, "Renew its certificate by itself"}}},
+	{.words = "subaccount connect", .server = CLI_CONNECTOR, .method = "PUT",
+	 .path = SUBACCOUNTS "/{SUBACCOUNT}/state", .body = "\"connected\":true",
+	 .summary = "Open the tunnels of a subaccount", .rows = {ROW_SUBACCOUNT}},
+	{.words = "subaccount disconnect", .server = CLI_CONNECTOR, .method = "PUT",
+	 .path = SUBACCOUNTS "/{SUBACCOUNT}/state", .body = "\"connected\":false",
+	 .summary = "Close the tunnels of a subaccount, and keep them closed", .rows = {ROW_SUBACCOUNT}},
+	{.words = "subaccount refresh-certificate", .server = CLI_CONNECTOR, .method = "POST",
+	 .path = SUBACCOUNTS "/{SUBACCOUNT}/validity",
+	 .summary = "A new subaccount certificate, by an owner's password or by authentication data",
+	 .rows = {ROW_SUBACCOUNT,
+		  {"cloud-user", "user", CLI_TEXT, false, "An owner of the subaccount"},
+		  {"cloud-password", "password", CLI_SECRET, false, "The owner's password"},
+		  {"authentication-data", "authenticationData", CLI_SECRET, false,
+		   "Authentication data from the cloud side, instead of the two above"}}},
+	{.words = "subaccount delete", .server = CLI_CONNECTOR, .method = "DELETE",
+	 .path = SUBACCOUNTS "/{SUBACCOUNT}", .summary = "Forget a subaccount with its mappings and key",
+	 .rows = {ROW_SUBACCOUNT}},
+
+	{.words = "mapping list", .server = CLI_CONNECTOR, .method = "GET", .path = MAPPINGS,
+	 .summary = "The systems that a subaccount may name", .rows = {ROW_SUBACCOUNT},
+	 .columns = "virtualHost,virtualPort,localHost,localPort,protocol,hostInHeader,"
+		    "enabledResourcesCount,totalResourcesCount"},
+	{.words = "mapping add", .server = CLI_CONNECTOR, .method = "POST", .path = MAPPINGS,
+	 .summary = "Map a virtual host to an internal one; no path of it is exposed yet",
+	 .rows = {ROW_SUBACCOUNT,
+		  {"VIRTUAL", "virtual", CLI_HOST_PORT, true, "host:port that applications name"},
+		  {"INTERNAL", "local", CLI_HOST_PORT, true, "host:port in the private network"},
+		  {"protocol", "protocol", CLI_TEXT, true, "HTTP or HTTPS, spoken to the internal host"},
+		  {"backend-type", "backendType", CLI_TEXT, true, "abapSys, nonSAPsys, hana and so on"},
+		  {"authentication-mode", "authenticationMode", CLI_TEXT, true,
+		   "NONE, NONE_RESTRICTED, X509_GENERAL, X509_RESTRICTED or KERBEROS"},
+		  {"host-in-header", "hostInHeader", CLI_TEXT, false, "VIRTUAL or INTERNAL"},
+		  {"description", "description", CLI_TEXT, false, "Text for people"}}},
+	{.words = "mapping delete", .server = CLI_CONNECTOR, .method = "DELETE", .path = MAPPINGS "/{VIRTUAL}",
+	 .summary = "Remove a mapping with its resources", .rows = {ROW_SUBACCOUNT, ROW_VIRTUAL}},
+
+	{.words = "resource list", .server = CLI_CONNECTOR, .method = "GET", .path = RESOURCES,
+	 .summary = "The paths that a mapping exposes", .rows = {ROW_SUBACCOUNT, ROW_VIRTUAL},
+	 .columns = "id,enabled,exactMatchOnly,websocketUpgradeAllowed,description"},
+	{.words = "resource add", .server = CLI_CONNECTOR, .method = "POST", .path = RESOURCES,
+	 .summary = "Expose a path of a mapping, with its sub-paths unless it is exact",
+	 .rows = {ROW_SUBACCOUNT, ROW_VIRTUAL,
+		  {"PATH", "id", CLI_TEXT, true, "URL path, from its slash on"},
+		  {"enabled", "enabled", CLI_BOOL, true, "On, or prepared only"},
+		  {"exact-match-only", "exactMatchOnly", CLI_BOOL, true, "Not its sub-paths"},
+		  {"websocket-upgrade-allowed", "websocketUpgradeAllowed", CLI_BOOL, false, "Allow WebSocket"},
+		  {"description", "description", CLI_TEXT, false, "Text for people"}}},
+	{.words = "resource delete", .server = CLI_CONNECTOR, .method = "DELETE", .path = RESOURCES "/{PATH}",
+	 .summary = "Expose a path no more",
+	 .rows = {ROW_SUBACCOUNT, ROW_VIRTUAL, {"PATH", NULL, CLI_RESOURCE, true, "URL path"}}},
+
+	{.words = "cloud setup", .server = CLI_CLOUD, .run = cli_cloud_setup,
+	 .summary = "First start: replace the setup code by a password",
+	 .rows = {{"new-password", NULL, CLI_SECRET, true, "The new password"}}},
+	{.words = "cloud version", .server = CLI_CLOUD, .method = "GET", .path = CLOUD "/version",
+	 .summary = "The cloud side's version"},
+	{.words = "cloud ca", .server = CLI_CLOUD, .method = "GET", .path = CLOUD "/ca",
+	 .summary = "The certification authority: its root, its pin, the region host"},
+	{.words = "cloud user list", .server = CLI_CLOUD, .method = "GET", .path = CLOUD "/users",
+	 .summary = "Users", .columns = "name,displayName,roles,locked"},
+	{.words = "cloud user create", .server = CLI_CLOUD, .method = "POST", .path = CLOUD "/users",
+	 .summary = "Make a user",
+	 .rows = {{"NAME", "name", CLI_TEXT, true, "Its name, often an e-mail address"},
+		  {"display-name", "displayName", CLI_TEXT, false, "Name for people"},
+		  {"user-password", "password", CLI_SECRET, true, "Its password"},
+		  {"roles", "roles", CLI_LIST, false, "administrator, subaccount-administrator, display"}}},
+	{.words = "cloud user delete", .server = CLI_CLOUD, .method = "DELETE", .path = CLOUD "/users/{NAME}",
+	 .summary = "Delete a user", .rows = {{"NAME", NULL, CLI_TEXT, true, "Its name"}}},
+	{.words = "cloud subaccount list", .server = CLI_CLOUD, .method = "GET", .path = CLOUD "/subaccounts",
+	 .summary = "Subaccounts", .columns = "id,displayName,subdomain,locked,owners"},
+	{.words = "cloud subaccount create", .server = CLI_CLOUD, .method = "POST", .path = CLOUD "/subaccounts",
+	 .summary = "Make a subaccount",
+	 .rows = {{"DISPLAY-NAME", "displayName", CLI_TEXT, true, "Name for people"},
+		  {"OWNER", "owner", CLI_TEXT, true, "User who may add connectors"},
+		  {"id", "id", CLI_TEXT, false, "A UUID; one is drawn otherwise"},
+		  {"subdomain", "subdomain", CLI_TEXT, false, "Label in host names"},
+		  {"description", "description", CLI_TEXT, false, "Text for people"}}},
+	{.words = "cloud subaccount show", .server = CLI_CLOUD, .method = "GET", .path = OF_CLOUD,
+	 .summary = "One subaccount", .rows = {ROW_TENANT}},
+	{.words = "cloud subaccount delete", .server = CLI_CLOUD, .method = "DELETE", .path = OF_CLOUD,
+	 .summary = "Delete a subaccount with all that is in it", .rows = {ROW_TENANT}},
+	{.words = "cloud owner list", .server = CLI_CLOUD, .method = "GET", .path = OF_CLOUD "/owners",
+	 .summary = "Who may add connectors and refresh their certificates", .rows = {ROW_TENANT},
+	 .columns = "user,displayName,locked"},
+	{.words = "cloud owner add", .server = CLI_CLOUD, .method = "PUT", .path = OF_CLOUD "/owners/{USER}",
+	 .summary = "Make a user an owner", .rows = {ROW_TENANT, {"USER", NULL, CLI_TEXT, true, "Its name"}}},
+	{.words = "cloud owner remove", .server = CLI_CLOUD, .method = "DELETE", .path = OF_CLOUD "/owners/{USER}",
+	 .summary = "Take ownership away; one unlocked owner stays",
+	 .rows = {ROW_TENANT, {"USER", NULL, CLI_TEXT, true, "Its name"}}},
+	{.words = "cloud auth-data", .server = CLI_CLOUD, .method = "POST",
+	 .path = OF_CLOUD "/authentication-data",
+	 .summary = "One-time authentication data, with which a connector enrols within five minutes",
+	 .rows = {ROW_TENANT}},
+	{.words = "cloud service-key list", .server = CLI_CLOUD, .method = "GET",
+	 .path = OF_CLOUD "/service-keys", .summary = "Credentials of applications", .rows = {ROW_TENANT},
+	 .columns = "name,created"},
+	{.words = "cloud service-key create", .server = CLI_CLOUD, .method = "POST",
+	 .path = OF_CLOUD "/service-keys",
+	 .summary = "Credentials for an application; the secret is shown this once",
+	 .rows = {ROW_TENANT, {"name", "name", CLI_TEXT, true, "Name of the key"}}},
+	{.words = "cloud service-key delete", .server = CLI_CLOUD, .method = "DELETE",
+	 .path = OF_CLOUD "/service-keys/{NAME}", .summary = "Make credentials worthless",
+	 .rows = {ROW_TENANT, {"NAME", NULL, CLI_TEXT, true, "Name of the key"}}},
+	{.words = "cloud connector list", .server = CLI_CLOUD, .method = "GET", .path = OF_CLOUD "/connectors",
+	 .summary = "The connectors of a subaccount", .rows = {ROW_TENANT},
+	 .columns = "instance,locationId,version,address,connected,tunnels,disconnected,lastSeen"},
+	{.words = "cloud connector disconnect", .server = CLI_CLOUD, .method = "PUT",
+	 .path = OF_CLOUD "/connectors/{INSTANCE}/state", .body = "\"connected\":false",
+	 .summary = "Cut a connector off and keep it out",
+	 .rows = {ROW_TENANT, {"INSTANCE", NULL, CLI_TEXT, true, "The installation's UUID"}}},
+	{.words = "cloud connector connect", .server = CLI_CLOUD, .method = "PUT",
+	 .path = OF_CLOUD "/connectors/{INSTANCE}/state", .body = "\"connected\":true",
+	 .summary = "Let a connector in again",
+	 .rows = {ROW_TENANT, {"INSTANCE", NULL, CLI_TEXT, true, "The installation's UUID"}}},
+	{.words = "cloud cert list", .server = CLI_CLOUD, .method = "GET", .path = OF_CLOUD "/certificates",
+	 .summary = "The certificates issued to connectors", .rows = {ROW_TENANT},
+	 .columns = "serialNumber,instance,state,notBefore,notAfter,issuedTo"},
+	{.words = "cloud cert revoke", .server = CLI_CLOUD, .method = "POST",
+	 .path = OF_CLOUD "/certificates/{SERIAL}/revoke", .summary = "Revoke a certificate; cuts its tunnels",
+	 .rows = {ROW_TENANT, {"SERIAL", NULL, CLI_TEXT, true, "Its serial number"}}},
+	{.words = "cloud audit", .server = CLI_CLOUD, .method = "GET", .path = CLOUD "/audit",
+	 .summary = "Changes, newest first", .columns = "n,at,who,from,what,object"},
+	{.words = NULL},
+	/* clang-format on */
+};

@@ -1,0 +1,202 @@
+#include <time.h>
+
+#include "base/clock.h"
+#include "programs/cli.h"
+
+enum {
+	COLUMNS_MAX = 12,
+	CELL_MAX = 1024, /* bytes of one value as text */
+	WIDTH_MAX = 60,  /* columns of a table are not padded further */
+};
+
+bool cli_wants_json(const struct cli_settings *settings)
+{
+	return settings->output != NULL && strcmp(settings->output, "json") == 0;
+}
+
+void cli_write_json(struct buf *out, const struct json *json)
+{
+	struct jsonw w = jsonw_to(out);
+	jsonw_tree(&w, json);
+	buf_add_c(out, '\n');
+}
+
+/* Control characters of both sets as a dot: nothing that a server said moves the cursor. */
+static void add_clean(struct buf *out, struct str s)
+{
+	while (s.len) {
+		unsigned char c = (unsigned char)s.at[0];
+		size_t n = str_utf8_length(s);
+		bool c1 = n == 2 && c == 0xC2 && (unsigned char)s.at[1] < 0xA0;
+		if (n == 0 || c < 0x20 || c == 0x7F || c1) {
+			buf_add_c(out, '.');
+		} else {
+			buf_add(out, s.at, n);
+		}
+		s = str_skip(s, n ? n : 1);
+	}
+}
+
+static void add_list(struct buf *out, const struct json *array);
+
+/* One value on one line. */
+static void add_value(struct buf *out, const char *key, const struct json *value)
+{
+	struct str text = STR_NONE;
+	int64_t number = 0;
+	if (value == NULL || json_is_null(value)) {
+		return;
+	}
+	if (json_str(value, &text)) {
+		add_clean(out, text);
+	} else if (json_int(value, &number) && str_ends(str_of(key), STR("TimeStamp")) &&
+		   number > 0) {
+		clock_add_rfc3339(out, number / 1000);
+	} else if (json_is_array(value)) {
+		add_list(out, value);
+	} else {
+		struct jsonw w = jsonw_to(out);
+		jsonw_tree(&w, value);
+	}
+}
+
+/* Texts with commas between; objects among them by their user or name. */
+static void add_list(struct buf *out, const struct json *array)
+{
+	for (size_t i = 0; i < json_count(array); i++) {
+		const struct json *item = json_at(array, i);
+		const struct json *name =
+			json_get(item, "user") ? json_get(item, "user") : json_get(item, "name");
+		buf_add_str(out, i > 0 ? STR(", ") : STR(""));
+		if (name != NULL || !json_is_array(item)) {
+			add_value(out, "", name != NULL ? name : item);
+		}
+	}
+}
+
+/* "tunnel.state" below an object. */
+static const struct json *find(const struct json *object, struct str path, char key[static 64])
+{
+	struct str part = STR_NONE;
+	while (object != NULL && str_next(&path, '.', &part)) {
+		object = str_copy(part, key, 64) ? json_get(object, key) : NULL;
+	}
+	return object;
+}
+
+/* Characters, as near to columns of a terminal as a table of names needs. */
+static size_t width_of(struct str s)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s.len; i++) {
+		n += ((unsigned char)s.at[i] & 0xC0) != 0x80;
+	}
+	return n;
+}
+
+struct table {
+	struct str names[COLUMNS_MAX]; /* the path's last part, as a heading */
+	struct str paths[COLUMNS_MAX];
+	size_t widths[COLUMNS_MAX];
+	size_t n;
+};
+
+static void add_cell(struct buf *out, const struct json *row, struct str path)
+{
+	char key[64] = "";
+	AUTO_BUF struct buf cell = BUF(CELL_MAX);
+	const struct json *value = find(row, path, key);
+	add_value(&cell, key, value);
+	buf_add_str(out, cell.len ? buf_str(&cell) : STR("-"));
+}
+
+static struct table lay_out(const struct json *rows, const char *columns)
+{
+	struct table t = {0};
+	struct str rest = str_of(columns);
+	while (t.n < COLUMNS_MAX && str_next_listed(&rest, &t.paths[t.n])) {
+		size_t dot = str_find_last(t.paths[t.n], '.');
+		t.names[t.n] =
+			dot < t.paths[t.n].len ? str_skip(t.paths[t.n], dot + 1) : t.paths[t.n];
+		t.widths[t.n] = t.names[t.n].len;
+		for (size_t i = 0; i < json_count(rows); i++) {
+			AUTO_BUF struct buf cell = BUF(CELL_MAX);
+			add_cell(&cell, json_at(rows, i), t.paths[t.n]);
+			size_t width = width_of(buf_str(&cell));
+			width = width < WIDTH_MAX ? width : WIDTH_MAX;
+			t.widths[t.n] = width > t.widths[t.n] ? width : t.widths[t.n];
+		}
+		t.n++;
+	}
+	return t;
+}
+
+static void pad(struct buf *out, size_t from, size_t width)
+{
+	size_t have = width_of(str_skip(buf_str(out), from));
+	for (; have < width + 2; have++) {
+		buf_add_c(out, ' ');
+	}
+}
+
+static void write_table(struct buf *out, const struct json *rows, const char *columns)
+{
+	struct table t = lay_out(rows, columns);
+	for (size_t c = 0; c < t.n; c++) {
+		size_t from = out->len;
+		for (size_t i = 0; i < t.names[c].len; i++) {
+			char letter = t.names[c].at[i];
+			buf_add_c(out,
+				  (char)(letter >= 'a' && letter <= 'z' ? letter - 32 : letter));
+		}
+		if (c + 1 < t.n) {
+			pad(out, from, t.widths[c]);
+		}
+	}
+	buf_add_c(out, '\n');
+	for (size_t r = 0; r < json_count(rows); r++) {
+		for (size_t c = 0; c < t.n; c++) {
+			size_t from = out->len;
+			add_cell(out, json_at(rows, r), t.paths[c]);
+			if (c + 1 < t.n) {
+				pad(out, from, t.widths[c]);
+			}
+		}
+		buf_add_c(out, '\n');
+	}
+}
+
+/* Recursion ends with the depth of JSON that was read. */
+static void write_object(struct buf *out, const struct json *object, struct str prefix)
+{
+	void *iter = NULL;
+	struct str key = STR_NONE;
+	const struct json *value = NULL;
+	while (json_next(object, &iter, &key, &value)) {
+		AUTO_BUF struct buf name = BUF(CELL_MAX);
+		buf_addf(&name, "%.*s%s", STR_ARGS(prefix), prefix.len ? "." : "");
+		add_clean(&name, key);
+		if (str_eq(key, STR("_links"))) {
+			continue;
+		}
+		if (json_is_object(value)) {
+			write_object(out, value, buf_str(&name));
+			continue;
+		}
+		buf_addf(out, "%.*s: ", STR_ARGS(buf_str(&name)));
+		add_value(out, name.at ? name.at : "", value);
+		buf_add_c(out, '\n');
+	}
+}
+
+void cli_write_text(struct buf *out, const struct json *json, const char *columns)
+{
+	if (json_is_object(json)) {
+		write_object(out, json, STR_NONE);
+	} else if (json_is_array(json) && columns != NULL) {
+		write_table(out, json, columns);
+	} else if (json != NULL) {
+		add_value(out, "", json);
+		buf_add_c(out, '\n');
+	}
+}

@@ -1,0 +1,89 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "programs/cli.h"
+
+static bool read_all(int fd, const char *name, struct buf *out, struct err *err)
+{
+	for (;;) {
+		char *room = buf_reserve(out, 4096);
+		if (room == NULL) {
+			return err_set(err, ERR_CONFIG, "%s is too long", name);
+		}
+		ssize_t got = read(fd, room, 4096);
+		if (got < 0) {
+			return err_errno(err, ERR_CONFIG, "%s", name);
+		}
+		if (got == 0) {
+			return true;
+		}
+		buf_commit(out, (size_t)got);
+	}
+}
+
+bool cli_read_file(const char *path, struct buf *out, struct err *err)
+{
+	if (strcmp(path, "-") == 0) {
+		return read_all(STDIN_FILENO, "standard input", out, err);
+	}
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		return err_errno(err, ERR_CONFIG, "%s", path);
+	}
+	return read_all(fd, path, out, err);
+}
+
+/* Cuts behind the first line: an editor's newline is no part of a password. */
+static bool keep_line(struct buf *out, const char *name, struct err *err)
+{
+	size_t end = str_find(buf_str(out), '\n');
+	if (end > 0 && end <= out->len && out->at[end - 1] == '\r') {
+		end--;
+	}
+	if (end == 0) {
+		return err_set(err, ERR_CONFIG, "%s is empty", name);
+	}
+	explicit_bzero(out->at + end, out->len - end);
+	out->len = end;
+	return true;
+}
+
+static bool ask(const char *prompt, struct buf *out, struct err *err)
+{
+	AUTO_FD int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	struct termios usual;
+	if (tty < 0 || tcgetattr(tty, &usual) != 0) {
+		return err_set(err, ERR_CONFIG,
+			       "%s is needed and there is no terminal to ask on: see --help",
+			       prompt);
+	}
+	struct termios silent = usual;
+	silent.c_lflag &= ~(tcflag_t)ECHO;
+	dprintf(tty, "%s: ", prompt);
+	tcsetattr(tty, TCSAFLUSH, &silent);
+	char *room = buf_reserve(out, 1024);
+	ssize_t got = room ? read(tty, room, 1024) : -1; /* the line discipline gives one line */
+	tcsetattr(tty, TCSAFLUSH, &usual);
+	dprintf(tty, "\n");
+	if (got <= 0) {
+		return err_set(err, ERR_CONFIG, "%s: nothing was typed", prompt);
+	}
+	buf_commit(out, (size_t)got);
+	return true;
+}
+
+bool cli_secret(const char *file, const char *environment, const char *prompt, struct buf *out,
+		struct err *err)
+{
+	const char *value = getenv(environment);
+	if (file != NULL) {
+		return cli_read_file(file, out, err) && keep_line(out, file, err);
+	}
+	if (value != NULL) {
+		buf_add_str(out, str_of(value));
+		return keep_line(out, environment, err);
+	}
+	return ask(prompt, out, err) && keep_line(out, prompt, err);
+}

@@ -1,0 +1,59 @@
+#include "programs/cli.h"
+#include "unit/unit.h"
+
+static void assert_text(const char *json, const char *columns, const char *expected)
+{
+	struct err err = {0};
+	AUTO(json_free) struct json *j = NULL;
+	AUTO_BUF struct buf out = BUF(10000);
+	assert_ok(json_parse(str_of(json), 10000, &j, &err), &err);
+	cli_write_text(&out, j, columns);
+	assert_str(buf_str(&out), expected);
+}
+
+TEST(a_list_is_a_table)
+{
+	assert_text("[{\"id\":\"a\",\"t\":{\"state\":\"Up\"},\"n\":1},"
+		    "{\"id\":\"l\xc3\xa4nger\",\"t\":{},\"n\":null}]",
+		    "id,t.state,n",
+		    "ID      STATE  N\n"
+		    "a       Up     1\n"
+		    "l\xc3\xa4nger  -      -\n");
+	assert_text("[]", "id", "ID\n");
+}
+
+TEST(an_object_is_lines_without_links)
+{
+	assert_text("{\"id\":\"a\",\"_links\":{\"self\":{\"href\":\"x\"}},\"on\":true,"
+		    "\"cert\":{\"notAfterTimeStamp\":1795315570000,\"n\":5},"
+		    "\"owners\":[{\"user\":\"ann\"},{\"user\":\"bob\"}],\"roles\":[\"a\",\"b\"],"
+		    "\"none\":[]}",
+		    NULL,
+		    "id: a\non: true\ncert.notAfterTimeStamp: 2026-11-22T02:46:10Z\ncert.n: 5\n"
+		    "owners: ann, bob\nroles: a, b\nnone: \n");
+}
+
+TEST(a_server_cannot_steer_the_terminal)
+{
+	assert_text("{\"a\":\"x\\u001b[2J\\n\\u009by\"}", NULL, "a: x.[2J..y\n");
+	assert_text("{\"k\\u001b\":\"\"}", NULL, "k.: \n");
+	assert_text("[{\"id\":\"\\r\\u007f\"}]", "id", "ID\n..\n");
+}
+
+TEST(json_is_printed_as_it_came)
+{
+	struct err err = {0};
+	AUTO(json_free) struct json *j = NULL;
+	AUTO_BUF struct buf out = BUF(1000);
+	assert_ok(json_parse(STR("{ \"a\" : [1, true] }"), 1000, &j, &err), &err);
+	cli_write_json(&out, j);
+	assert_str(buf_str(&out), "{\"a\":[1,true]}\n");
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_list_is_a_table),
+	cmocka_unit_test(an_object_is_lines_without_links),
+	cmocka_unit_test(a_server_cannot_steer_the_terminal),
+	cmocka_unit_test(json_is_printed_as_it_came),
+};
+UNIT_MAIN(tests)

@@ -1,0 +1,302 @@
+#include <pthread.h>
+#include <unistd.h>
+
+#include "http/server.h"
+#include "programs/cli.h"
+#include "unit/unit.h"
+
+/* The whole command line against a server of ours on loopback that plays both programs. */
+static struct {
+	struct loop *loop;
+	struct jobs *jobs;
+	struct http_server *server;
+	pthread_t thread;
+	char url[64];
+	char out[8192];
+} stage;
+
+static char last_body[4096];
+static char last_path[512];
+static char password[64];
+
+static bool authorize(struct http_call *call)
+{
+	struct str user = STR_NONE, given = STR_NONE;
+	if (!http_basic(call, &user, &given) || !str_eq(given, str_of(password)) ||
+	    !str_eq(user, STR("Administrator"))) {
+		http_problem(call, 401, "the user or the password is wrong");
+		return false;
+	}
+	assert_false(call->head->keep_alive);
+	assert_true(str_copy(call->body, last_body, sizeof last_body));
+	assert_true(str_copy(call->path, last_path, sizeof last_path));
+	return true;
+}
+
+static void done(struct http_call *call)
+{
+	call->status = 204;
+}
+
+static void answer(struct http_call *call, const char *json)
+{
+	http_answer_text(call, 200, "application/json", str_of(json));
+}
+
+static void list_subaccounts(struct http_call *call)
+{
+	answer(call, "[{\"regionHost\":\"eu1:9444\",\"subaccount\":\"one\",\"locationID\":\"\"},"
+		     "{\"regionHost\":\"eu1:9444\",\"subaccount\":\"two\",\"locationID\":\"L\"},"
+		     "{\"regionHost\":\"eu2:9444\",\"subaccount\":\"two\",\"locationID\":\"\"}]");
+}
+
+static void show_subaccount(struct http_call *call)
+{
+	buf_addf(&call->out,
+		 "{\"regionHost\":\"%.*s\",\"subaccount\":\"%.*s\",\"tunnel\":{\"state\":"
+		 "\"Connected\"}}",
+		 STR_ARGS(http_param(call, "rh")), STR_ARGS(http_param(call, "sa")));
+	http_answer_json(call, 200);
+}
+
+static void set_password(struct http_call *call)
+{
+	const struct json *json = NULL;
+	struct str old = STR_NONE, new = STR_NONE;
+	if (http_json(call, &json) && json_get_str(json, "oldPassword", &old) &&
+	    json_get_str(json, "newPassword", &new) && str_eq(old, str_of(password))) {
+		assert_true(str_copy(new, password, sizeof password));
+		call->status = 204;
+		return;
+	}
+	http_problem(call, 400, "wrong password");
+}
+
+static void page_users(struct http_call *call)
+{
+	struct str after = http_query(call, "after");
+	if (after.at == NULL) {
+		answer(call,
+		       "{\"items\":[{\"name\":\"ann\",\"roles\":[\"display\"]}],\"next\":\"a/b\"}");
+	} else {
+		assert_str(after, "a/b");
+		answer(call, "{\"items\":[{\"name\":\"bob\",\"locked\":true}],\"next\":null}");
+	}
+}
+
+static void show_version(struct http_call *call)
+{
+	answer(call, "{\"version\":\"1.2\"}");
+}
+
+static void show_role(struct http_call *call)
+{
+	answer(call, "{\"ha\":\"master\",\"description\":\"\"}");
+}
+
+#define V1   "/api/v1/configuration"
+#define MINE "/api/drawbridge/v1"
+static const struct http_route routes[] = {
+	{.method = "GET", .pattern = V1 "/subaccounts", .handler = list_subaccounts},
+	{.method = "POST", .pattern = V1 "/subaccounts", .handler = done},
+	{.method = "GET", .pattern = V1 "/subaccounts/{rh}/{sa}", .handler = show_subaccount},
+	{.method = "PUT", .pattern = V1 "/subaccounts/{rh}/{sa}/state", .handler = done},
+	{.method = "POST", .pattern = V1 "/subaccounts/{rh}/{sa}/systemMappings", .handler = done},
+	{.method = "DELETE",
+	 .pattern = V1 "/subaccounts/{rh}/{sa}/systemMappings/{v}/resources/{id}",
+	 .handler = done},
+	{.method = "PUT", .pattern = V1 "/connector/authentication/basic", .handler = set_password},
+	{.method = "POST", .pattern = V1 "/connector/haRole", .handler = done},
+	{.method = "GET", .pattern = V1 "/connector", .handler = show_role},
+	{.method = "GET", .pattern = "/api/v1/connector/version", .handler = show_version},
+	{.method = "GET", .pattern = MINE "/users", .handler = page_users},
+	{.method = "PUT", .pattern = MINE "/users/{user}/password", .handler = set_password},
+	{NULL},
+};
+static const struct http_route *const tables[] = {routes, NULL};
+
+static void *run_loop(void *user UNUSED)
+{
+	loop_run(stage.loop);
+	return NULL;
+}
+
+static int start(void **state UNUSED)
+{
+	struct err err = {0};
+	uint16_t port = 0;
+	assert_ok(loop_new(&stage.loop, &err), &err);
+	assert_ok(jobs_new("unit", 1, 10, &stage.jobs, &err), &err);
+	struct http_server_settings settings = {
+		.tables = tables, .jobs = stage.jobs, .authorize = authorize};
+	assert_ok(http_server_new(stage.loop, &settings, &stage.server, &err), &err);
+	assert_ok(http_server_listen(stage.server, "127.0.0.1:0", NULL, NULL, &port, &err), &err);
+	snprintf(stage.url, sizeof stage.url, "http://127.0.0.1:%u/", port);
+	snprintf(password, sizeof password, "secret");
+	setenv("DRAWBRIDGE_PASSWORD", "secret", 1);
+	setenv("DRAWBRIDGE_URL", stage.url, 1);
+	return pthread_create(&stage.thread, NULL, run_loop, NULL);
+}
+
+static int stop(void **state UNUSED)
+{
+	loop_stop(stage.loop);
+	pthread_join(stage.thread, NULL);
+	http_server_close(stage.server);
+	for (int i = 0; i < 5; i++) {
+		loop_turn(stage.loop, 1);
+	}
+	jobs_free(stage.jobs);
+	loop_free(stage.loop);
+	return 0;
+}
+
+/* Runs the program's words (split at spaces) with both outputs in stage.out. */
+static int run(const char *line)
+{
+	char path[] = "/tmp/cli_run_test.XXXXXX";
+	char *words[24] = {must_strdup("drawbridge")};
+	int n = 1;
+	struct str rest = str_of(line), word = STR_NONE;
+	while (str_next(&rest, ' ', &word)) {
+		words[n++] = str_dup(word);
+	}
+	fflush(stdout);
+	fflush(stderr);
+	int out = dup(STDOUT_FILENO), errors = dup(STDERR_FILENO);
+	int file = mkstemp(path);
+	dup2(file, STDOUT_FILENO);
+	dup2(file, STDERR_FILENO);
+	int status = cli_main(n, words);
+	fflush(stdout);
+	fflush(stderr);
+	dup2(out, STDOUT_FILENO);
+	dup2(errors, STDERR_FILENO);
+	ssize_t got = pread(file, stage.out, sizeof(stage.out) - 1, 0);
+	stage.out[got > 0 ? got : 0] = '\0';
+	close_fd(out);
+	close_fd(errors);
+	close_fd(file);
+	unlink(path);
+	while (n > 0) {
+		free(words[--n]);
+	}
+	return status;
+}
+
+static void assert_run(const char *line, int status, const char *part)
+{
+	int got = run(line);
+	if (got != status || strstr(stage.out, part) == NULL) {
+		fail_msg("\"%s\" ended with %d and \"%s\"", line, got, stage.out);
+	}
+}
+
+TEST(a_list_is_printed_as_a_table_or_as_json)
+{
+	assert_run("subaccount list", 0,
+		   "REGIONHOST  SUBACCOUNT  LOCATIONID\neu1:9444    one         -\n");
+	assert_run("subaccount list --output json", 0, "[{\"regionHost\":\"eu1:9444\"");
+}
+
+TEST(a_subaccount_is_found_by_its_id_unless_two_regions_have_it)
+{
+	assert_run("subaccount show one", 0, "subaccount: one\ntunnel.state: Connected\n");
+	assert_run("subaccount disconnect two", 2, "say two@REGION-HOST");
+	assert_run("subaccount disconnect two@eu2:9444", 0, "");
+	assert_string_equal(last_path, "/api/v1/configuration/subaccounts/eu2:9444/two/state");
+	assert_string_equal(last_body, "{\"connected\":false}");
+	assert_run("subaccount show three", 1, "no subaccount three");
+}
+
+TEST(a_mapping_is_sent_as_the_original_wants_it)
+{
+	assert_run("mapping add one v:44300 erp.internal:8000 --protocol HTTP --backend-type "
+		   "nonSAPsys "
+		   "--authentication-mode NONE",
+		   0, "");
+	assert_string_equal(
+		last_body,
+		"{\"virtualHost\":\"v\",\"virtualPort\":\"44300\","
+		"\"localHost\":\"erp.internal\",\"localPort\":\"8000\",\"protocol\":"
+		"\"HTTP\",\"backendType\":\"nonSAPsys\",\"authenticationMode\":\"NONE\"}");
+	assert_run("resource delete one v:44300 /a/b", 0, "");
+	assert_true(str_ends(str_of(last_path), STR("/systemMappings/v:44300/resources/-a-b")));
+}
+
+TEST(secrets_come_from_the_environment)
+{
+	setenv("DRAWBRIDGE_CLOUD_PASSWORD", "p\"w", 1);
+	assert_run("subaccount add --region-host eu1:9444 --subaccount x --cloud-user ann", 0, "");
+	assert_string_equal(
+		last_body,
+		"{\"regionHost\":\"eu1:9444\",\"subaccount\":\"x\",\"cloudUser\":\"ann\","
+		"\"cloudPassword\":\"p\\\"w\"}");
+	unsetenv("DRAWBRIDGE_CLOUD_PASSWORD");
+	setenv("DRAWBRIDGE_AUTHENTICATION_DATA", "abc", 1);
+	assert_run("subaccount add --location-id L", 0, "");
+	assert_string_equal(last_body, "{\"authenticationData\":\"abc\",\"locationID\":\"L\"}");
+	unsetenv("DRAWBRIDGE_AUTHENTICATION_DATA");
+}
+
+TEST(pages_become_one_list)
+{
+	assert_run("cloud user list", 0,
+		   "NAME  DISPLAYNAME  ROLES    LOCKED\nann   -            display  -\n"
+		   "bob   -            -        true\n");
+	assert_run("cloud user list --output json", 0,
+		   "[{\"name\":\"ann\",\"roles\":[\"display\"]},{\"name\":\"bob\",\"locked\":true}]"
+		   "\n");
+}
+
+TEST(status_tells_all_subaccounts)
+{
+	assert_run("connector status", 0, "version: 1.2\nrole: master\nREGIONHOST");
+	assert_non_null(strstr(stage.out, "Connected"));
+	assert_run("connector status --output json", 0,
+		   "{\"version\":\"1.2\",\"ha\":\"master\",\"subaccounts\":[{");
+}
+
+TEST(a_refusal_says_why_and_ends_with_1)
+{
+	assert_run("cloud version", 1, "there is nothing at this path (HTTP 404)");
+	assert_run("subaccount list --login bob", 1,
+		   "the user or the password is wrong (HTTP 401)");
+	assert_run("subaccount list --url http://127.0.0.1:1", 1, "127.0.0.1");
+	assert_run("subaccount list --url http://192.0.2.1", 2, "only over https");
+	assert_run("nothing", 2, "there is no command");
+	assert_run("--version", 0, "drawbridge ");
+	assert_run("completion bash", 0, "complete -o default");
+}
+
+TEST(the_first_start_replaces_the_setup_code)
+{
+	setenv("DRAWBRIDGE_NEW_PASSWORD", "fresh", 1);
+	assert_run("connector setup", 0, "");
+	assert_string_equal(password, "fresh");
+	assert_string_equal(last_body, "\"master\"");
+	assert_run("cloud setup", 1, "HTTP 401");
+	setenv("DRAWBRIDGE_PASSWORD", "fresh", 1);
+	setenv("DRAWBRIDGE_NEW_PASSWORD", "secret", 1);
+	assert_run("cloud setup", 0, "");
+	assert_string_equal(password, "secret");
+	assert_true(str_ends(str_of(last_path), STR("/users/Administrator/password")));
+	setenv("DRAWBRIDGE_PASSWORD", "secret", 1);
+	unsetenv("DRAWBRIDGE_NEW_PASSWORD");
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(a_list_is_printed_as_a_table_or_as_json),
+	cmocka_unit_test(a_subaccount_is_found_by_its_id_unless_two_regions_have_it),
+	cmocka_unit_test(a_mapping_is_sent_as_the_original_wants_it),
+	cmocka_unit_test(secrets_come_from_the_environment),
+	cmocka_unit_test(pages_become_one_list),
+	cmocka_unit_test(status_tells_all_subaccounts),
+	cmocka_unit_test(a_refusal_says_why_and_ends_with_1),
+	cmocka_unit_test(the_first_start_replaces_the_setup_code),
+};
+
+int main(void)
+{
+	return cmocka_run_group_tests(tests, start, stop);
+}
