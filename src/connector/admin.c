@@ -1,0 +1,240 @@
+#include "connector/admin.h"
+
+#include <stdarg.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "connector/admin_priv.h"
+#include "crypto/seal.h"
+
+const struct http_route *const admin_tables[] = {
+	admin_connector_routes, admin_subaccount_routes,
+	admin_mapping_routes,   admin_resource_routes,
+	admin_domain_routes,    admin_trust_routes,
+	admin_own_routes,       NULL,
+};
+
+/* ---- what is asked for at every call ---- */
+
+static bool setting(struct admin *a, const char *name, char *into, size_t size, struct err *err)
+{
+	AUTO_BUF struct buf value = BUF(size);
+	bool found = false;
+
+	if (!state_setting_get(a->settings.store, name, &value, &found, err)) {
+		return false;
+	}
+	into[0] = '\0';
+	return !found || str_copy(buf_str(&value), into, size) ||
+	       err_set(err, ERR_STORE, "the setting %s is too long", name);
+}
+
+bool admin_read_facts(struct admin *a, struct err *err)
+{
+	struct admin_facts f = {0};
+	char must[8];
+
+	if (!setting(a, STATE_SETTING_USER, f.user, sizeof f.user, err) ||
+	    !setting(a, STATE_SETTING_PASSWORD_HASH, f.hash, sizeof f.hash, err) ||
+	    !setting(a, STATE_SETTING_MUST_CHANGE, must, sizeof must, err) ||
+	    !setting(a, STATE_SETTING_HA_ROLE, f.role, sizeof f.role, err) ||
+	    !setting(a, STATE_SETTING_DESCRIPTION, f.description, sizeof f.description, err)) {
+		return false;
+	}
+	if (f.user[0] == '\0') {
+		snprintf(f.user, sizeof f.user, "Administrator");
+	}
+	f.must_change = strcmp(must, "1") == 0;
+	pthread_mutex_lock(&a->lock);
+	a->facts = f;
+	a->has_verified = false;
+	pthread_mutex_unlock(&a->lock);
+	return true;
+}
+
+struct admin_facts admin_facts(struct admin *a)
+{
+	pthread_mutex_lock(&a->lock);
+	struct admin_facts f = a->facts;
+	pthread_mutex_unlock(&a->lock);
+	return f;
+}
+
+/* Argon2 takes tens of milliseconds; scripts send the same password with every request. */
+bool admin_password_is_right(struct admin *a, struct str password)
+{
+	uint8_t mac[32];
+	struct admin_facts f = admin_facts(a);
+
+	hmac_sha256(str_make(a->secret, sizeof a->secret), password, mac);
+	pthread_mutex_lock(&a->lock);
+	bool known = a->has_verified && equal_secret(mac, a->verified, sizeof mac);
+	pthread_mutex_unlock(&a->lock);
+	if (known) {
+		return true;
+	}
+	if (f.hash[0] == '\0' || !password_verify(f.hash, password)) {
+		return false;
+	}
+	pthread_mutex_lock(&a->lock);
+	if (strcmp(f.hash, a->facts.hash) == 0) { /* not changed meanwhile */
+		memcpy(a->verified, mac, sizeof mac);
+		a->has_verified = true;
+	}
+	pthread_mutex_unlock(&a->lock);
+	return true;
+}
+
+/* ---- life ---- */
+
+static bool publish(struct admin *a, struct err *err)
+{
+	struct subaccount_set *set = subaccounts_ref(a->settings.subaccounts);
+	bool good = mappings_publish(a->settings.mappings, set, err);
+
+	subaccount_set_unref(set);
+	return good;
+}
+
+void admin_follow(struct admin *a)
+{
+	struct err err;
+
+	if (!publish(a, &err)) {
+		log_error("access control could not follow a change", LOG_ERR(&err));
+	}
+}
+
+bool admin_new(const struct admin_settings *settings, struct admin **out, struct err *err)
+{
+	static const struct session_settings sessions = {
+		.cookie = "JSESSIONID",
+		.idle = SEC(20 * 60),
+		.absolute = SEC(12 * 3600),
+	};
+	struct admin *a = NEW(struct admin);
+
+	a->settings = *settings;
+	a->sessions = sessions_new(&sessions);
+	pthread_mutex_init(&a->lock, NULL);
+	random_bytes(a->secret, sizeof a->secret);
+	if (!admin_read_facts(a, err) || !publish(a, err)) {
+		admin_free(a);
+		return false;
+	}
+	*out = a;
+	return true;
+}
+
+void admin_free(struct admin *a)
+{
+	if (a == NULL) {
+		return;
+	}
+	sessions_free(a->sessions);
+	pthread_mutex_destroy(&a->lock);
+	seal_wipe(a, sizeof *a);
+	free(a);
+}
+
+struct admin *admin_of(const struct http_call *call)
+{
+	return call->user;
+}
+
+/* ---- who may ---- */
+
+struct identity {
+	char user[ADMIN_NAME_MAX];
+};
+
+static bool unauthorized(struct http_call *call)
+{
+	http_answer_field(call, "WWW-Authenticate", STR("Basic realm=\"Drawbridge connector\""));
+	admin_error(call, 401, "user or password is wrong, or missing");
+	return false;
+}
+
+/* 1: known; 0: not; -1: answered. */
+static int by_password(struct admin *a, struct http_call *call, struct session_user *user)
+{
+	struct str name, password;
+	struct admin_facts f = admin_facts(a);
+	msec_t now = clock_now();
+
+	if (!http_basic(call, &name, &password)) {
+		return 0;
+	}
+	if (session_call_writes(call) && session_is_cross_site(call)) {
+		admin_error(call, 403, "this write comes from another site");
+		return -1;
+	}
+	msec_t pause = login_pause(a->sessions, name, &call->peer, now);
+	if (pause > 0) {
+		char seconds[24];
+		snprintf(seconds, sizeof seconds, "%lld", (long long)(pause + 999) / 1000);
+		http_answer_field(call, "Retry-After", str_of(seconds));
+		admin_error(call, 429, "too many wrong passwords: wait %s s", seconds);
+		return -1;
+	}
+	bool good = str_eq(name, str_of(f.user)) && admin_password_is_right(a, password);
+	login_note(a->sessions, name, &call->peer, good, now);
+	if (!good || !str_copy(name, user->name, sizeof user->name)) {
+		return 0;
+	}
+	session_offer(a->sessions, call, user, now);
+	return 1;
+}
+
+static bool know(struct admin *a, struct http_call *call, struct session_user *user)
+{
+	switch (session_check(a->sessions, call, clock_now(), user)) {
+	case SESSION_GOOD:
+		return true;
+	case SESSION_NO_TOKEN:
+		admin_error(call, 403, "the X-CSRF-Token of this session is missing or wrong");
+		return false;
+	case SESSION_NONE:
+		break;
+	}
+	int known = by_password(a, call, user);
+	return known > 0 || (known == 0 && unauthorized(call));
+}
+
+bool admin_authorize(struct http_call *call)
+{
+	struct admin *a = admin_of(call);
+	unsigned roles = call->route ? call->route->roles : ADMIN_LOGIN;
+	struct session_user user = {0};
+
+	http_answer_field(call, "Cache-Control", STR("no-store"));
+	if (roles & ADMIN_PUBLIC) {
+		return true;
+	}
+	if (!know(a, call, &user)) {
+		return false;
+	}
+	call->identity = arena_text(call->arena, str_of(user.name));
+	struct admin_facts f = admin_facts(a);
+	if (f.must_change && !(roles & ADMIN_EARLY)) {
+		admin_error(call, 403, "operation unavailable unless initial password is changed");
+		return false;
+	}
+	if (f.role[0] == '\0' && !(roles & (ADMIN_UNDECIDED | ADMIN_EARLY))) {
+		admin_error(call, 403,
+			    "method is not allowed for connector running with HA role undefined");
+		return false;
+	}
+	return true;
+}
+
+struct state_actor admin_actor(struct http_call *call)
+{
+	char from[64];
+	const char *user = call->identity ? call->identity : "unknown";
+
+	address_format(&call->peer, from, sizeof from);
+	return (struct state_actor){str_of(arena_printf(call->arena, "user:%s", user)),
+				    arena_str(call->arena, str_of(from))};
+}

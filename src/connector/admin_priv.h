@@ -1,0 +1,86 @@
+#pragma once
+/* Inside of admin: what its files share. */
+#include <pthread.h>
+
+#include "connector/admin.h"
+
+/* http_route.roles */
+enum {
+	ADMIN_PUBLIC = 1,    /* without a login */
+	ADMIN_EARLY = 2,     /* before the initial password is changed */
+	ADMIN_UNDECIDED = 4, /* before the role is chosen */
+	ADMIN_LOGIN = 8,     /* the rest */
+};
+
+enum {
+	ADMIN_NAME_MAX = 128,
+	ADMIN_HASH_MAX = 128,
+};
+
+/* What is asked for at every call; copied under the lock. */
+struct admin_facts {
+	char user[ADMIN_NAME_MAX];
+	char hash[ADMIN_HASH_MAX];
+	bool must_change;
+	char role[16]; /* "master", "shadow", "" */
+	char description[STATE_TEXT];
+};
+
+struct admin {
+	struct admin_settings settings;
+	struct sessions *sessions;
+	pthread_mutex_t lock;
+	struct admin_facts facts;
+	uint8_t secret[32];   /* of this process: keys `verified` */
+	uint8_t verified[32]; /* MAC of the last good password, so that Argon2 runs once */
+	bool has_verified;
+};
+
+extern const struct http_route admin_connector_routes[], admin_subaccount_routes[],
+	admin_mapping_routes[], admin_resource_routes[], admin_domain_routes[],
+	admin_trust_routes[], admin_own_routes[];
+
+struct admin *admin_of(const struct http_call *call);
+struct admin_facts admin_facts(struct admin *a);
+NODISCARD bool admin_read_facts(struct admin *a, struct err *err);
+bool admin_password_is_right(struct admin *a, struct str password);
+/* For the audit; texts in the call's arena. */
+struct state_actor admin_actor(struct http_call *call);
+
+/* {"type","message"} by status; the type follows from it. */
+void admin_error(struct http_call *call, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void admin_error_err(struct http_call *call, const struct err *err);
+void admin_no_content(struct http_call *call);
+/* 201 with Location: https://{Host}{path}. */
+void admin_created(struct http_call *call, const char *path);
+/* "_links":{…} of href pairs; name NULL ends. `base` is a path. */
+void admin_link(struct http_call *call, struct jsonw *w, const char *name, const char *base,
+		const char *more);
+
+/* The subaccount of {rh} and {sa}; false: 404 answered. The set is to be unreffed. */
+struct admin_place {
+	struct subaccount_set *set;
+	const struct subaccount *row;
+	struct mappings_owner owner;
+	const char *path; /* "/api/v1/configuration/subaccounts/{rh}/{sa}" */
+};
+NODISCARD bool admin_place(struct http_call *call, struct admin_place *out);
+void admin_place_fini(struct admin_place *p);
+static inline void auto_admin_place(struct admin_place *p)
+{
+	admin_place_fini(p);
+}
+#define AUTO_PLACE __attribute__((cleanup(auto_admin_place)))
+
+/* The mapping of {vhvp}; false: 404 answered. */
+NODISCARD bool admin_mapping(struct http_call *call, const struct admin_place *p,
+			     struct mapping_row *out);
+/* Publishes access control after a change; false: 500 answered. */
+NODISCARD bool admin_publish(struct http_call *call);
+/* A member as text, numbers too ("port": 900); at == NULL: absent or null. In the arena. */
+struct str admin_text(struct http_call *call, const struct json *object, const char *name);
+/* Copies a field if it is there; false: 400 answered because it is too long. */
+NODISCARD bool admin_fits(struct http_call *call, const char *name, struct str value, size_t max);
+/* id inside a URL: '-' is '/', "+2D" is '-', "+2B" is '+'. */
+struct str admin_decode_id(struct http_call *call, struct str encoded);
+void admin_encode_id(struct buf *out, struct str id);
