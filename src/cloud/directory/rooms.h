@@ -7,9 +7,11 @@
 struct ca;
 struct token_server;
 struct console;
+struct relay;
 
 struct cloud_rooms {
 	struct ca *ca;               /* cloud/ca/ca.h */
 	struct token_server *tokens; /* cloud/token/token.h */
 	struct console *console;     /* cloud/console/console.h */
+	struct relay *relay;         /* cloud/relay/relay.h */
 };

@@ -296,8 +296,10 @@ static void welcome(struct http_call *call, struct relay *r, const struct ptth_r
 	}
 	size_t n = ptth_welcome_fields(r->n, buf_str(&owners), call->arena, fields);
 	for (size_t i = 0; i < n; i++) {
-		AUTO_FREE char *name = str_dup(fields[i].name);
-		http_answer_field(call, name, fields[i].value);
+		const char *name = arena_text(call->arena, fields[i].name); /* it is lent */
+		if (name != NULL) {
+			http_answer_field(call, name, fields[i].value);
+		}
 	}
 	call->status = 101;
 	call->upgrade = on_upgrade;
@@ -358,8 +360,9 @@ static bool place(struct http_call *call, struct relay *r, const struct ptth_req
 	return true;
 }
 
-void relay_accept(struct http_call *call, struct relay *r)
+static void accept_tunnel(struct http_call *call)
 {
+	struct relay *r = ((const struct cloud_rooms *)call->user)->relay;
 	struct ptth_request req;
 	struct err err = {.kind = ERR_NONE};
 	int64_t head = 0;
@@ -378,3 +381,11 @@ void relay_accept(struct http_call *call, struct relay *r)
 		welcome(call, r, &req);
 	}
 }
+
+const struct http_route relay_routes[] = {
+	{.method = "GET",
+	 .pattern = "/ptth/subaccounts/{subaccount}",
+	 .handler = accept_tunnel,
+	 .summary = "Opens a tunnel: an upgrade to PTTH with the subaccount certificate"},
+	{.method = NULL},
+};

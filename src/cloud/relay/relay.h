@@ -3,12 +3,13 @@
  * The relay: takes tunnels of connectors and requests of applications, and brings them together.
  *
  * Threads: one control loop, which is the caller's, and `workers` data workers with a loop each.
- * Tunnels arrive on the tunnel listener's http_server (relay_accept, in a job), are handed over on
+ * Tunnels arrive on the tunnel listener's http_server (relay_routes, in a job), are handed over on
  * the control loop, and live on a worker. Applications connect to any worker (SO_REUSEPORT).
  *
- * All functions from the control loop's thread, except relay_accept().
+ * All functions from the control loop's thread unless said otherwise.
  */
 #include "base/snapshot.h"
+#include "cloud/directory/rooms.h"
 #include "cloud/relay/counters.h"
 #include "http/server.h"
 #include "store/store.h"
@@ -42,11 +43,10 @@ void relay_free(struct relay *r);
 uint16_t relay_proxy_port(const struct relay *r);
 
 /*
- * The handler of `GET RELAY_TUNNEL_PATTERN`: the program's route table has the row, its handler
- * finds the relay behind call->user and calls this. Blocks: in a job.
+ * The row of the tunnel listener: GET /ptth/subaccounts/{subaccount}. `user` of the server is a
+ * struct cloud_rooms (cloud/directory/rooms.h) with `relay` set.
  */
-#define RELAY_TUNNEL_PATTERN "/ptth/subaccounts/{subaccount}"
-void relay_accept(struct http_call *call, struct relay *r);
+extern const struct http_route relay_routes[];
 
 /* New tunnels are refused with 503, tunnels get GOAWAY, clients are closed when they are idle;
  * `done` when nothing is left, or after `limit`. */

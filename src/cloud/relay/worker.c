@@ -275,7 +275,7 @@ bool worker_probe(struct worker *w, struct str key, struct str instance)
 bool worker_heard_since(struct worker *w, struct str key, struct str instance, msec_t at)
 {
 	for (struct worker_tunnel *t = w->tunnels; t != NULL; t = t->next) {
-		if (is_of(t, key, instance) && tunnel_last_heard(t->tunnel) > at) {
+		if (is_of(t, key, instance) && tunnel_last_heard(t->tunnel) >= at) {
 			return true;
 		}
 	}
