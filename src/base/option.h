@@ -74,7 +74,8 @@ enum options_outcome {
 };
 
 /*
- * Defaults, then the file (`--config FILE`, DRAWBRIDGE_CONFIG, or the program's own), then the
+ * Defaults, then the file (`--config FILE` or `--config-file FILE`, DRAWBRIDGE_CONFIG or
+ * DRAWBRIDGE_CONFIG_FILE, or the program's own; a row "config.file" is set to it), then the
  * environment, then the words. Words that are no options are refused. `object` is zeroed before;
  * options_fini() is due whatever the outcome.
  */

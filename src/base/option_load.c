@@ -43,11 +43,12 @@ static bool read_start(struct start *s, int argc, char **argv, struct err *err)
 			s->version = true;
 		} else if (str_eq(word, STR("--example-config"))) {
 			s->example = true;
-		} else if (str_starts(word, STR("--config="))) {
-			s->config = argv[i] + strlen("--config=");
-		} else if (str_eq(word, STR("--config"))) {
+		} else if (str_starts(word, STR("--config=")) ||
+			   str_starts(word, STR("--config-file="))) {
+			s->config = strchr(argv[i], '=') + 1;
+		} else if (str_eq(word, STR("--config")) || str_eq(word, STR("--config-file"))) {
 			if (i + 1 == argc) {
-				return err_set(err, ERR_CONFIG, "--config needs a file");
+				return err_set(err, ERR_CONFIG, "%s needs a file", argv[i]);
 			}
 			s->config = argv[++i];
 		} else {
@@ -68,11 +69,25 @@ static bool read_file(const struct option *table, void *object, const char *name
 	       err->kind == ERR_MISSING;
 }
 
+/* A row "config.file", where there is one, tells which file SIGHUP reads again. */
+static bool note_file(const struct option *table, void *object, const char *named, struct err *err)
+{
+	for (const struct option *o = table; named != NULL && o->key != NULL; o++) {
+		if (strcmp(o->key, "config.file") == 0) {
+			return options_set(table, object, str_of(o->key), str_of(named), err);
+		}
+	}
+	return true;
+}
+
 static bool read_all(const struct option *table, void *object, const struct option_program *program,
 		     const struct start *s, struct err *err)
 {
 	const char *named = s->config ? s->config : getenv("DRAWBRIDGE_CONFIG");
 	int used = 0;
+	if (named == NULL) {
+		named = getenv("DRAWBRIDGE_CONFIG_FILE");
+	}
 	if (!read_file(table, object, named, program->config, err) ||
 	    !options_read_environment(table, object, err) ||
 	    !options_read_words(table, object, s->n, s->rest, &used, err)) {
@@ -81,7 +96,7 @@ static bool read_all(const struct option *table, void *object, const struct opti
 	if (used < s->n) {
 		return err_set(err, ERR_CONFIG, "%s is no option: see --help", s->rest[used]);
 	}
-	return true;
+	return note_file(table, object, named, err);
 }
 
 enum options_outcome options_load(const struct option *table, void *object,

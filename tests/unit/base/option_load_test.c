@@ -41,6 +41,33 @@ TEST(later_sources_win)
 	unlink(path);
 }
 
+struct with_file {
+	char *config_file, *name;
+};
+
+TEST(a_row_for_the_file_knows_which_one_was_read)
+{
+	static const struct option table[] = {
+		{"config.file", OPTION_FIELD(struct with_file, config_file), NULL, 0, 0, "File",
+		 "restart"},
+		{"name", OPTION_FIELD(struct with_file, name), NULL, 0, 0, "Name", "live"},
+		{NULL},
+	};
+	char path[] = "/tmp/option_load.XXXXXX", name[] = "unit", option[] = "--config-file";
+	{
+		AUTO_FD int fd = mkstemp(path);
+		assert_int_equal(write(fd, "name = x\n", 9), 9);
+	}
+	char *argv[] = {name, option, path, NULL};
+	struct with_file w = {0};
+	struct err err = {0};
+	assert_int_equal(options_load(table, &w, &program, 3, argv, &err), OPTIONS_READ);
+	assert_string_equal(w.config_file, path);
+	assert_string_equal(w.name, "x");
+	options_fini(table, &w);
+	unlink(path);
+}
+
 TEST(only_the_usual_file_may_be_absent)
 {
 	struct sample s;
@@ -71,6 +98,7 @@ TEST(help_and_version_end_the_start)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(later_sources_win),
+	cmocka_unit_test(a_row_for_the_file_knows_which_one_was_read),
 	cmocka_unit_test(only_the_usual_file_may_be_absent),
 	cmocka_unit_test(a_stray_word_is_refused),
 	cmocka_unit_test(help_and_version_end_the_start),
