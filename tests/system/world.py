@@ -344,6 +344,18 @@ class World:
                               text=True, capture_output=True, check=True).stdout.strip()
         return text.split("=", 1)[1].strip()
 
+    def first_ca(self, port):
+        """A file with the chain that the server on this port shows; for clients that must trust it."""
+        path = os.path.join(self.folder, f"ca-{port}.pem")
+        shown = subprocess.run(["openssl", "s_client", "-connect", f"localhost:{port}", "-showcerts"],
+                               input="", capture_output=True, text=True).stdout
+        blocks = shown.split("-----BEGIN CERTIFICATE-----")[1:]
+        with open(path, "w") as f:
+            for block in blocks:
+                f.write("-----BEGIN CERTIFICATE-----" +
+                        block.split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n")
+        return path
+
     def metrics(self):
 
         connection = http.client.HTTPConnection("127.0.0.1", self.ports.metrics, timeout=30)
