@@ -23,6 +23,7 @@
 enum {
 	EXIT_CONFIG = 2,
 	EXIT_NO_EXEC = 127,
+	SERVER_ENDS_MS = 200, /* between the last close of its sockets and its end */
 	/* Freed memory is overwritten at once, also by OpenSSL's frees: see tune_memory(). */
 	PERTURB = 0x55,
 };
@@ -251,7 +252,10 @@ static void keyd_ended(struct monitor *m, int status)
 		finish(m, EXIT_CONFIG); /* it said why */
 		return;
 	}
-	if (m->server.pid > 0) {
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		/* All its sockets were closed: the server ends, and will be reaped at once. */
+		m->keyd.start_at = clock_now() + SERVER_ENDS_MS;
+	} else if (m->server.pid > 0) {
 		log_end(&m->keyd, status);
 		m->keyd.start_at = pace_next(&m->keyd.pace, clock_now());
 	}

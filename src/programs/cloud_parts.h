@@ -1,0 +1,39 @@
+#pragma once
+/*
+ * The parts of a running drawbridge-cloud: shared by cloud.c (the order of start and end) and
+ * cloud_routes.c (health, metrics, and which room judges a request). `rooms` is first, so that the
+ * room's handlers find themselves behind http_call.user, and ours the whole.
+ */
+#include "cloud/ca/est.h"
+#include "cloud/console/console.h"
+#include "cloud/directory/rooms.h"
+#include "cloud/directory/snapshot.h"
+#include "cloud/relay/relay.h"
+#include "cloud/token/token.h"
+#include "http/session.h"
+#include "programs/cloud_options.h"
+#include "programs/daemon.h"
+
+struct cloud {
+	struct cloud_rooms rooms; /* first */
+	struct cloud_options options;
+	struct keys_client *keys;
+	struct store *store;
+	struct sessions *sessions;
+	struct snapshot_cell directory;
+	struct directory_watch *watch;
+	struct relay *relay;
+	struct loop *loop; /* control */
+	struct jobs *jobs; /* handlers and handshakes */
+	struct jobs *relay_jobs;
+	struct http_server *console, *tunnels, *metrics; /* NULL: not open */
+	struct daemon_tls console_tls, tunnel_tls;
+	struct loop_timer hourly, end;
+	int64_t started_ms;
+	bool ending;
+};
+
+extern const struct http_route *const cloud_console_tables[];
+extern const struct http_route *const cloud_tunnel_tables[];
+extern const struct http_route *const cloud_metrics_tables[];
+bool cloud_authorize(struct http_call *call);

@@ -1,0 +1,115 @@
+#include "programs/cloud_parts.h"
+
+static struct cloud *cloud_of(const struct http_call *call)
+{
+	return call->user;
+}
+
+/* Paths of the console's API need a login; tokens, EST and health see to themselves. */
+bool cloud_authorize(struct http_call *call)
+{
+	if (!str_starts(call->path, STR("/api/"))) {
+		return true;
+	}
+	return console_authorize(call, cloud_of(call)->rooms.console);
+}
+
+static void health(struct http_call *call)
+{
+	http_answer_text(call, 200, "text/plain", STR("ok\n"));
+}
+
+static void ready(struct http_call *call)
+{
+	struct cloud *c = cloud_of(call);
+	struct err err;
+	struct db *db;
+	uint32_t pid;
+
+	if (c->ending) {
+		http_problem(call, 503, "this server is ending");
+		return;
+	}
+	if (!store_take(c->store, &db, &err)) {
+		http_problem(call, 503, "not ready: %s", err.text);
+		return;
+	}
+	store_give(c->store, db);
+	if (!keys_ping(c->keys, &pid, &err)) {
+		http_problem(call, 503, "not ready: %s", err.text);
+		return;
+	}
+	http_answer_text(call, 200, "text/plain", STR("ready\n"));
+}
+
+static void write_http(struct buf *out, const struct http_server *s)
+{
+	if (!s) {
+		return;
+	}
+	struct http_server_counters n = http_server_count(s);
+	daemon_metric(out, "console_connections", "gauge", "Open connections of the console",
+		      n.connections);
+	daemon_metric(out, "console_requests_total", "counter", "Requests that reached a handler",
+		      n.requests);
+	daemon_metric(out, "console_refused_total", "counter",
+		      "Requests refused before a handler: malformed, too slow, too large",
+		      n.refused_400 + n.refused_408 + n.refused_413 + n.refused_431);
+	daemon_metric(out, "console_overload_total", "counter",
+		      "Connections over the maximum, and requests that no job took", n.overload);
+}
+
+static void metrics(struct http_call *call)
+{
+	struct cloud *c = cloud_of(call);
+	struct relay_counters sum = {0};
+	struct err err;
+
+	daemon_metrics(&call->out, c->keys, c->started_ms);
+	if (c->relay && relay_count_wait(c->relay, &sum, &err)) {
+		relay_counters_write(&sum, &call->out);
+	}
+	if (c->rooms.tokens) {
+		struct token_counters t = token_server_count(c->rooms.tokens);
+		daemon_metric(&call->out, "tokens_issued_total", "counter", "Tokens issued",
+			      t.issued);
+		daemon_metric(&call->out, "tokens_refused_total", "counter",
+			      "Token requests refused", t.refused);
+		daemon_metric(&call->out, "tokens_throttled_total", "counter",
+			      "Token requests answered 429", t.throttled);
+	}
+	write_http(&call->out, c->console);
+	call->status = 200;
+	http_answer_field(call, "content-type", STR("text/plain; version=0.0.4; charset=utf-8"));
+}
+
+static void tunnel(struct http_call *call)
+{
+	struct cloud *c = cloud_of(call);
+
+	if (!c->relay) {
+		http_problem(call, 503, "this node takes no tunnels: dial a relay");
+		return;
+	}
+	relay_accept(call, c->relay);
+}
+
+static const struct http_route health_routes[] = {
+	{"GET", "/healthz", health, 0, "The process lives", NULL, "text/plain", 0},
+	{"GET", "/readyz", ready, 0, "Database and key process answer", NULL, "text/plain", 0},
+	{.method = NULL},
+};
+static const struct http_route metrics_routes[] = {
+	{"GET", "/metrics", metrics, 0, "Numbers in the text form of Prometheus", NULL,
+	 "text/plain", 0},
+	{.method = NULL},
+};
+static const struct http_route tunnel_routes[] = {
+	{"GET", RELAY_TUNNEL_PATTERN, tunnel, 0, "Opens a tunnel (PTTH)", NULL, NULL, 0},
+	{.method = NULL},
+};
+
+const struct http_route *const cloud_console_tables[] = {console_routes, token_routes, est_routes,
+							 health_routes, NULL};
+const struct http_route *const cloud_tunnel_tables[] = {tunnel_routes, est_routes, NULL};
+const struct http_route *const cloud_metrics_tables[] = {metrics_routes, health_routes, NULL};

@@ -1,0 +1,458 @@
+/*
+ * drawbridge-connector: dials tunnels, serves what comes down them, administration over REST.
+ *
+ * Order of the start: settings, sandbox, key process, database, subaccounts, workers, links,
+ * administration. Order of the end (SIGTERM): tunnels drain, administration closes, workers end.
+ * Whatever is opened is closed in connector_close(), half-built or not.
+ */
+#include "programs/connector_parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "crypto/seal.h"
+#include "keys/monitor.h"
+#include "net/notify.h"
+#include "programs/ui_identity.h"
+
+enum {
+	JOBS_QUEUE = 4096,
+	DATA_JOBS = 2,
+	STORE_EXTRA = 2,
+	MINUTE_MS = 60 * 1000,
+	CLOSE_MS = 100, /* for answers on their way when the listeners are closed */
+	TRUST_MAX = 1024 * 1024,
+};
+
+static const struct option_program program = {
+	.name = "drawbridge-connector",
+	.summary = "the on-premise side: tunnels to the cloud, access control, administration",
+	.config = "/etc/drawbridge/connector.conf",
+};
+
+static struct daemon_place place_of(const struct connector_options *o)
+{
+	return (struct daemon_place){
+		.name = program.name,
+		.state_dir = o->state_dir,
+		.master_key_file = o->master_key_file,
+		.keyd_path = o->keyd_path,
+		.config_file = o->config_file ? o->config_file : program.config,
+		.trust_file = o->trust_file,
+		.log_level = o->log_level,
+		.log_format = o->log_format,
+		.key_classes = 1U << KEYS_CLASS_LISTENER | 1U << KEYS_CLASS_CONNECTOR |
+			       1U << KEYS_CLASS_SYSTEM,
+	};
+}
+
+/* ---- state ---- */
+
+static bool open_store(struct connector *c, struct err *err)
+{
+	const struct connector_options *o = &c->options;
+	char url[PATH_MAX];
+	const struct migration_set sets[] = {{"store", store_migrations},
+					     {"connector", state_migrations},
+					     {"mappings", mappings_migrations}};
+
+	(void)snprintf(url, sizeof(url), "sqlite:%s/connector.db", o->state_dir);
+	return store_open(o->database ? o->database : url, o->job_threads + STORE_EXTRA, &c->store,
+			  err) &&
+	       store_migrate(c->store, sets, COUNT(sets), err);
+}
+
+/* At the first start Administrator's password is the setup code, until it is changed. */
+static bool first_start(struct connector *c, struct err *err)
+{
+	AUTO_BUF struct buf known = BUF(KIB(1));
+	char code[DAEMON_SETUP_CODE], hash[128];
+	bool found = false;
+
+	if (!state_setting_get(c->store, STATE_SETTING_PASSWORD_HASH, &known, &found, err)) {
+		return false;
+	}
+	if (found) {
+		return true;
+	}
+	if (!daemon_setup_code(c->options.state_dir, code, err) ||
+	    !password_hash(str_of(code), hash, err)) {
+		return false;
+	}
+	const struct state_actor actor = {STR("system"), STR_NONE};
+	const struct state_setting settings[] = {
+		{STATE_SETTING_PASSWORD_HASH, str_of(hash)},
+		{STATE_SETTING_MUST_CHANGE, STR("1")},
+	};
+	if (!state_settings_set(c->store, &actor, "first start", settings, COUNT(settings), err)) {
+		return false;
+	}
+	daemon_show_code(c->options.state_dir, code);
+	explicit_bzero(code, sizeof(code));
+	return true;
+}
+
+static void on_password(void *user)
+{
+	struct connector *c = user;
+
+	daemon_forget_code(c->options.state_dir);
+}
+
+static void on_change(void *user)
+{
+	struct connector *c = user;
+
+	if (c->admin) {
+		admin_follow(c->admin);
+	}
+	if (c->links) {
+		links_apply(c->links);
+	}
+}
+
+static bool read_trust(const char *path, struct buf *pem, struct err *err)
+{
+	if (!path) {
+		return true;
+	}
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *room = buf_reserve(pem, TRUST_MAX);
+	ssize_t n = fd < 0 ? -1 : read(fd, room, TRUST_MAX);
+	if (n < 0) {
+		return err_errno(err, ERR_CONFIG, "trust.file: cannot read %s", path);
+	}
+	buf_commit(pem, (size_t)n);
+	return true;
+}
+
+static bool open_subaccounts(struct connector *c, struct err *err)
+{
+	AUTO_BUF struct buf trust = BUF(TRUST_MAX + 1);
+
+	if (!read_trust(c->options.trust_file, &trust, err)) {
+		return false;
+	}
+	const struct subaccounts_settings settings = {
+		.store = c->store,
+		.keys = key_source_of(c->keys),
+		.anchors_pem = trust.len > 0 ? trust.at : NULL,
+		.system_anchors = true,
+		.on_change = on_change,
+		.user = c,
+	};
+	return subaccounts_new(&settings, &c->subaccounts, err);
+}
+
+/* ---- data workers ---- */
+
+static void flush_tunnel(void *tunnel)
+{
+	tunnel_flush(tunnel);
+}
+
+static void on_stream(struct tunnel *t, const struct h2_notice *notice,
+		      const struct links_source *from)
+{
+	struct connector_worker *w = from->worker;
+	const struct serve_source source = {
+		.subaccount = str_of(from->subaccount), .flush = flush_tunnel, .user = t};
+
+	serve_on_stream(w->serve, notice, &source);
+}
+
+static bool make_worker(struct connector *c, struct connector_worker *w, struct err *err)
+{
+	const struct connector_options *o = &c->options;
+
+	if (!loop_new(&w->loop, err)) {
+		return false;
+	}
+	struct serve_settings settings =
+		serve_settings_of(w->loop, c->data_jobs, mappings_access(c->mappings));
+	settings.answer_timeout = o->backend_answer_timeout;
+	settings.backend.connections_max = o->backend_connections_max;
+	settings.backend.waiting_max = o->backend_queue_max;
+	settings.backend.idle = o->backend_idle_timeout;
+	settings.backend.connect_timeout = o->backend_connect_timeout;
+	w->serve = serve_new(&settings);
+	return true;
+}
+
+static bool make_workers(struct connector *c, struct err *err)
+{
+	c->n_workers = daemon_workers(c->options.workers);
+	c->workers = NEW_ARRAY(struct connector_worker, c->n_workers);
+	for (unsigned i = 0; i < c->n_workers; i++) {
+		if (!make_worker(c, &c->workers[i], err)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void *run_worker(void *user)
+{
+	struct connector_worker *w = user;
+
+	loop_run(w->loop);
+	return NULL;
+}
+
+static bool start_workers(struct connector *c, struct err *err)
+{
+	for (unsigned i = 0; i < c->n_workers; i++) {
+		struct connector_worker *w = &c->workers[i];
+		if (pthread_create(&w->thread, NULL, run_worker, w) != 0) {
+			return err_set(err, ERR_SYSTEM, "cannot start a worker's thread");
+		}
+		w->runs = true;
+	}
+	return true;
+}
+
+static void stop_workers(struct connector *c)
+{
+	for (unsigned i = 0; i < c->n_workers; i++) {
+		if (c->workers[i].runs) {
+			loop_stop(c->workers[i].loop);
+			pthread_join(c->workers[i].thread, NULL);
+			c->workers[i].runs = false;
+		}
+	}
+}
+
+static bool open_links(struct connector *c, struct err *err UNUSED)
+{
+	AUTO_FREE struct loop **loops = NEW_ARRAY(struct loop *, c->n_workers);
+	AUTO_FREE void **users = NEW_ARRAY(void *, c->n_workers);
+
+	for (unsigned i = 0; i < c->n_workers; i++) {
+		loops[i] = c->workers[i].loop;
+		users[i] = &c->workers[i];
+	}
+	const struct links_settings settings = {
+		.control = c->loop,
+		.workers = loops,
+		.worker_users = users,
+		.n_workers = c->n_workers,
+		.jobs = c->data_jobs,
+		.subaccounts = c->subaccounts,
+		.on_stream = on_stream,
+	};
+	c->links = links_new(&settings);
+	return true;
+}
+
+/* ---- administration ---- */
+
+static bool listen_on(struct connector *c, const struct http_server_settings *settings,
+		      const char *where, struct daemon_tls *tls, struct http_server **out,
+		      struct err *err)
+{
+	struct http_server_settings all = *settings;
+
+	all.jobs = c->jobs;
+	all.head_timeout = SEC(10);
+	all.body_timeout = SEC(30);
+	all.idle_timeout = SEC(75);
+	return http_server_new(c->loop, &all, out, err) &&
+	       http_server_listen(*out, where, tls ? daemon_tls_ref : NULL, tls, NULL, err);
+}
+
+static bool open_admin(struct connector *c, struct err *err)
+{
+	const struct admin_settings settings = {
+		.store = c->store,
+		.subaccounts = c->subaccounts,
+		.links = c->links,
+		.mappings = c->mappings,
+		.version = DRAWBRIDGE_VERSION,
+		.on_password = on_password,
+		.user = c,
+	};
+
+	return admin_new(&settings, &c->admin, err);
+}
+
+static bool open_listeners(struct connector *c, struct err *err)
+{
+	const struct connector_options *o = &c->options;
+	const struct http_server_settings ui = {.tables = admin_tables,
+						.user = c->admin,
+						.authorize = admin_authorize,
+						.render_error = admin_render_error,
+						.lenient_json = true,
+						.title = "Drawbridge connector"};
+	const struct http_server_settings metrics = {
+		.tables = connector_metrics_tables, .user = c, .title = "Drawbridge connector"};
+	struct tls_config *tls;
+
+	if (!ui_identity_open(c->keys, o->state_dir, o->server_names, clock_unix(), &tls, err)) {
+		return false;
+	}
+	daemon_tls_replace(&c->tls, tls);
+	return listen_on(c, &ui, o->listen_admin, &c->tls, &c->ui, err) &&
+	       (!o->listen_metrics ||
+		listen_on(c, &metrics, o->listen_metrics, NULL, &c->metrics, err));
+}
+
+/* ---- the end ---- */
+
+static void stop_loop(struct loop_timer *t)
+{
+	loop_stop(CONTAINER_OF(t, struct connector, end)->loop);
+}
+
+static void close_server(struct http_server **s)
+{
+	if (*s) {
+		http_server_close(TAKE(*s));
+	}
+}
+
+static void drained(void *user)
+{
+	struct connector *c = user;
+
+	close_server(&c->ui);
+	close_server(&c->metrics);
+	loop_timer_set(c->loop, &c->end, loop_now(c->loop) + CLOSE_MS, stop_loop);
+}
+
+static void reload(struct connector *c)
+{
+	struct connector_options fresh = {0};
+	const char *file = place_of(&c->options).config_file;
+	struct err err;
+
+	options_init(connector_option_table, &fresh);
+	if (access(file, R_OK) == 0 &&
+	    (!options_read_file(connector_option_table, &fresh, file, &err) ||
+	     !options_read_environment(connector_option_table, &fresh, &err))) {
+		log_error("the settings were not read again", LOG_ERR(&err));
+	} else {
+		const struct daemon_place now = place_of(&fresh);
+		if (!daemon_log(&now, &err)) {
+			log_error("the settings were not read again", LOG_ERR(&err));
+		}
+		log_info("settings were read again", LOG_TEXT("file", file));
+	}
+	options_fini(connector_option_table, &fresh);
+}
+
+static void on_signal(int number, void *user)
+{
+	struct connector *c = user;
+
+	if (number == SIGHUP) {
+		reload(c);
+		return;
+	}
+	if (c->ending) {
+		return;
+	}
+	c->ending = true;
+	notify_send("STOPPING=1");
+	log_info("ending: tunnels and requests drain",
+		 LOG_INT("limit_ms", c->options.drain_timeout));
+	links_drain(c->links, c->options.drain_timeout, drained, c);
+}
+
+static void connector_close(struct connector *c)
+{
+	close_server(&c->ui);
+	close_server(&c->metrics);
+	stop_workers(c);
+	links_free(c->links);
+	jobs_free(c->jobs);
+	for (unsigned i = 0; i < c->n_workers; i++) {
+		serve_free(c->workers[i].serve);
+	}
+	jobs_free(c->data_jobs);
+	admin_free(c->admin);
+	mappings_free(c->mappings);
+	subaccounts_free(c->subaccounts);
+	for (unsigned i = 0; i < c->n_workers; i++) {
+		if (c->workers[i].loop) {
+			loop_free(c->workers[i].loop);
+		}
+	}
+	free(c->workers);
+	daemon_tls_fini(&c->tls);
+	if (c->store) {
+		store_close(c->store);
+	}
+	keys_client_free(c->keys);
+	if (c->loop) {
+		loop_free(c->loop);
+	}
+}
+
+/* ---- the start ---- */
+
+static bool open_all(struct connector *c, int control, struct err *err)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+	const struct daemon_place place = place_of(&c->options);
+
+	if (!daemon_enclose(&place, err) || !keys_client_new(control, &c->keys, err) ||
+	    !loop_new(&c->loop, err) ||
+	    !loop_signals(c->loop, signals, COUNT(signals), on_signal, c, err) ||
+	    !open_store(c, err) || !first_start(c, err) || !open_subaccounts(c, err)) {
+		return false;
+	}
+	c->mappings = mappings_new(c->store);
+	return jobs_new("jobs", c->options.job_threads, JOBS_QUEUE, &c->jobs, err) &&
+	       jobs_new("data-jobs", DATA_JOBS, JOBS_QUEUE, &c->data_jobs, err) &&
+	       make_workers(c, err) && open_links(c, err) && open_admin(c, err) &&
+	       start_workers(c, err) && open_listeners(c, err);
+}
+
+static int serve(struct connector *c, int control)
+{
+	struct err err;
+
+	daemon_tls_init(&c->tls);
+	c->started_ms = clock_unix_ms();
+	bool ok = open_all(c, control, &err);
+	if (ok) {
+		links_apply(c->links);
+		log_info("ready", LOG_TEXT("admin", c->options.listen_admin));
+		notify_send("READY=1");
+		loop_run(c->loop);
+	}
+	int status = ok ? 0 : daemon_failed(&err);
+	connector_close(c);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct connector c = {0};
+	struct daemon_place place = {0};
+	struct err err;
+	int status = 0;
+
+	log_setup(LOG_INFO, false, program.name);
+	enum options_outcome outcome =
+		options_load(connector_option_table, &c.options, &program, argc, argv, &err);
+	if (outcome == OPTIONS_READ) {
+		place = place_of(&c.options);
+		outcome = daemon_log(&place, &err) ? OPTIONS_READ : OPTIONS_FAILED;
+	}
+	if (outcome == OPTIONS_FAILED) {
+		status = daemon_failed(&err);
+	} else if (outcome == OPTIONS_READ) {
+		int control = monitor_control_fd();
+		status = control < 0 ? daemon_monitor(&place, argv) : serve(&c, control);
+	}
+	options_fini(connector_option_table, &c.options);
+	return status;
+}

@@ -1,0 +1,271 @@
+#include "programs/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "keys/monitor.h"
+#include "keys/sandbox.h"
+
+enum {
+	READABLE_MAX = 64,
+};
+
+static bool level_of(const char *text, enum log_level *out)
+{
+	static const char *const names[] = {"error", "warning", "info", "debug"};
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*out = (enum log_level)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool daemon_log(const struct daemon_place *p, struct err *err)
+{
+	enum log_level level;
+	bool json = strcmp(p->log_format, "json") == 0;
+
+	if (!level_of(p->log_level, &level)) {
+		return err_set(err, ERR_CONFIG, "log.level: error, warning, info or debug");
+	}
+	if (!json && strcmp(p->log_format, "text") != 0) {
+		return err_set(err, ERR_CONFIG, "log.format: text or json");
+	}
+	log_setup(level, json, p->name);
+	return true;
+}
+
+int daemon_failed(const struct err *err)
+{
+	log_error("cannot start", LOG_ERR(err));
+	/* What a new try may cure (a database that comes later) is the monitor's to repeat. */
+	return err->kind == ERR_STORE || err->kind == ERR_NETWORK ? 1 : DAEMON_EXIT_CONFIG;
+}
+
+/* ---- monitor ---- */
+
+int daemon_monitor(const struct daemon_place *p, char **argv)
+{
+	char own[PATH_MAX], keyd[PATH_MAX + 32];
+	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	struct err err;
+
+	if (n <= 0) {
+		(void)err_errno(&err, ERR_SYSTEM, "cannot find the own program");
+		return daemon_failed(&err);
+	}
+	own[n] = '\0';
+	struct str folder = str_first(str_of(own), str_find_last(str_of(own), '/'));
+	(void)snprintf(keyd, sizeof(keyd), "%.*s/drawbridge-keyd", STR_ARGS(folder));
+	enum log_level level = LOG_INFO;
+	(void)level_of(p->log_level, &level);
+	argv[0] = own;
+	const struct monitor_settings settings = {
+		.keyd_path = p->keyd_path ? p->keyd_path : keyd,
+		.master_key_path = p->master_key_file,
+		.state_dir = p->state_dir,
+		.keyd_user = "drawbridge-keyd",
+		.classes = p->key_classes,
+		.server_argv = argv,
+		.log_level = level,
+		.log_json = strcmp(p->log_format, "json") == 0,
+	};
+	return monitor_run(&settings);
+}
+
+/* ---- server ---- */
+
+bool daemon_enclose(const struct daemon_place *p, struct err *err)
+{
+	const char *readable[READABLE_MAX];
+	const char *const writable[] = {p->state_dir, NULL};
+	size_t n = 0;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (access(p->state_dir, W_OK) != 0) {
+		return err_errno(err, ERR_CONFIG,
+				 "the state folder %s cannot be written (give it to this user, or "
+				 "name another with state.dir)",
+				 p->state_dir);
+	}
+	/* What SQLite needs besides its file lies there too: no other folder can be written. */
+	(void)setenv("SQLITE_TMPDIR", p->state_dir, 1);
+	while (sandbox_system_files[n]) {
+		readable[n] = sandbox_system_files[n];
+		n++;
+	}
+	if (p->config_file) {
+		readable[n++] = p->config_file;
+	}
+	if (p->trust_file) {
+		readable[n++] = p->trust_file;
+	}
+	readable[n] = NULL;
+	const struct sandbox s = {.calls = SANDBOX_SERVER,
+				  .readable = readable,
+				  .writable = writable,
+				  .secret = p->master_key_file};
+	return sandbox_enter(&s, err);
+}
+
+/* ---- the setup code ---- */
+
+static void code_path(const char *state_dir, char path[static PATH_MAX])
+{
+	(void)snprintf(path, PATH_MAX, "%s/setup-code", state_dir);
+}
+
+/* Lower-case letters and digits that nobody mixes up: 32 of them, so no bias. */
+static void draw_code(char code[static DAEMON_SETUP_CODE])
+{
+	static const char letters[] = "abcdefghjkmnpqrstuvwxyz023456789";
+	uint8_t bytes[DAEMON_SETUP_CODE - 1];
+
+	random_bytes(bytes, sizeof(bytes));
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		code[i] = letters[bytes[i] % 32];
+	}
+	code[DAEMON_SETUP_CODE - 1] = '\0';
+}
+
+bool daemon_setup_code(const char *state_dir, char code[static DAEMON_SETUP_CODE], struct err *err)
+{
+	char path[PATH_MAX];
+	enum {
+		LEN = DAEMON_SETUP_CODE - 1
+	};
+
+	code_path(state_dir, path);
+	AUTO_FD int old = open(path, O_RDONLY | O_CLOEXEC);
+	if (old >= 0 && read(old, code, LEN) == LEN) {
+		code[LEN] = '\0';
+		return true;
+	}
+	draw_code(code);
+	/* An older one was cut by a full disk or a kill: nobody has seen it. */
+	(void)unlink(path);
+	AUTO_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
+	if (fd < 0 || write(fd, code, LEN) != LEN || write(fd, "\n", 1) != 1 || fsync(fd) != 0) {
+		(void)err_errno(err, ERR_CONFIG,
+				"cannot write the setup code to %s (is the disk full, or the "
+				"folder read-only?)",
+				path);
+		(void)unlink(path);
+		return false;
+	}
+	return true;
+}
+
+void daemon_show_code(const char *state_dir, const char *code)
+{
+	char path[PATH_MAX];
+
+	code_path(state_dir, path);
+	log_info("first start: the setup code is the initial password of Administrator",
+		 LOG_TEXT("file", path));
+	if (isatty(STDERR_FILENO)) {
+		(void)fprintf(stderr, "\n    user Administrator, setup code %s\n\n", code);
+	}
+}
+
+void daemon_forget_code(const char *state_dir)
+{
+	char path[PATH_MAX];
+
+	code_path(state_dir, path);
+	(void)unlink(path);
+}
+
+/* ---- small things ---- */
+
+unsigned daemon_workers(uint32_t wanted)
+{
+	long n = wanted > 0 ? (long)wanted : sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > 64 ? 64 : (unsigned)n;
+}
+
+void daemon_tls_init(struct daemon_tls *t)
+{
+	pthread_mutex_init(&t->lock, NULL);
+	t->now = NULL;
+}
+
+void daemon_tls_fini(struct daemon_tls *t)
+{
+	tls_config_unref(t->now);
+	pthread_mutex_destroy(&t->lock);
+}
+
+struct tls_config *daemon_tls_ref(void *tls)
+{
+	struct daemon_tls *t = tls;
+
+	pthread_mutex_lock(&t->lock);
+	struct tls_config *now = t->now ? tls_config_ref(t->now) : NULL;
+	pthread_mutex_unlock(&t->lock);
+	return now;
+}
+
+void daemon_tls_replace(struct daemon_tls *t, struct tls_config *take)
+{
+	pthread_mutex_lock(&t->lock);
+	struct tls_config *old = t->now;
+	t->now = take;
+	pthread_mutex_unlock(&t->lock);
+	tls_config_unref(old);
+}
+
+size_t daemon_names(const char *list, char **names, size_t max)
+{
+	struct str rest = str_of(list), name;
+	size_t n = 0;
+
+	while (n < max && str_next_listed(&rest, &name)) {
+		names[n++] = str_dup(name);
+	}
+	return n;
+}
+
+void daemon_metric(struct buf *out, const char *name, const char *type, const char *help,
+		   uint64_t value)
+{
+	buf_addf(out, "# HELP drawbridge_%s %s\n# TYPE drawbridge_%s %s\ndrawbridge_%s ", name,
+		 help, name, type, name);
+	buf_add_u64(out, value);
+	buf_add_c(out, '\n');
+}
+
+void daemon_metrics(struct buf *out, struct keys_client *keys, int64_t started_ms)
+{
+	struct keys_counters k = keys_count(keys);
+
+	buf_addf(out, "# HELP drawbridge_build_info Version\n# TYPE drawbridge_build_info gauge\n"
+		      "drawbridge_build_info{version=\"" DRAWBRIDGE_VERSION "\"} 1\n");
+	daemon_metric(out, "start_time_seconds", "gauge", "Start of the server, Unix time",
+		      (uint64_t)started_ms / 1000);
+	daemon_metric(out, "keys_calls_total", "counter", "Calls to the key process", k.calls);
+	daemon_metric(out, "keys_repeated_total", "counter",
+		      "Calls repeated because the key process died", k.repeated);
+	daemon_metric(out, "keys_refused_total", "counter", "Calls the key process refused",
+		      k.refused);
+	daemon_metric(out, "keys_replaced_total", "counter", "Restarts of the key process",
+		      k.replaced);
+}

@@ -1,0 +1,61 @@
+#pragma once
+/*
+ * What both daemons do alike: become the monitor or the server, shut themselves in, keep the setup
+ * code of the first start, write the common metrics. See keys/monitor.h for the processes.
+ */
+#include <pthread.h>
+
+#include "http/server.h"
+#include "keys/client.h"
+
+struct daemon_place {
+	const char *name; /* "drawbridge-cloud" */
+	const char *state_dir;
+	const char *master_key_file;
+	const char *keyd_path;   /* NULL: drawbridge-keyd beside this program */
+	const char *config_file; /* NULL: none; stays readable for SIGHUP */
+	const char *trust_file;  /* NULL: none */
+	const char *log_level, *log_format;
+	unsigned key_classes; /* of keyd: set of 1 << enum keys_class */
+};
+
+enum {
+	DAEMON_EXIT_CONFIG = 2,
+	DAEMON_SETUP_CODE = 26, /* characters: 128 bits in base 32, and the NUL */
+};
+
+/* ERR_CONFIG for an unknown level or format. */
+NODISCARD bool daemon_log(const struct daemon_place *p, struct err *err);
+/* The first process: runs the monitor, returns the exit status. */
+int daemon_monitor(const struct daemon_place *p, char **argv);
+/* In the server, before its first thread: signals blocked, sandbox entered. */
+NODISCARD bool daemon_enclose(const struct daemon_place *p, struct err *err);
+/* Prints why a program cannot start and gives its exit status. */
+int daemon_failed(const struct err *err);
+
+/*
+ * The setup code: read from the file "setup-code" in the state folder, or made there with mode
+ * 0400. daemon_show_code() says it to a terminal only, never to a log file.
+ */
+NODISCARD bool daemon_setup_code(const char *state_dir, char code[static DAEMON_SETUP_CODE],
+				 struct err *err);
+void daemon_show_code(const char *state_dir, const char *code);
+void daemon_forget_code(const char *state_dir);
+
+unsigned daemon_workers(uint32_t wanted); /* 0: one for each processor */
+/* A TLS configuration that changes live: what http_server_listen() asks for each connection. */
+struct daemon_tls {
+	pthread_mutex_t lock;
+	struct tls_config *now;
+};
+void daemon_tls_init(struct daemon_tls *t);
+void daemon_tls_fini(struct daemon_tls *t);
+struct tls_config *daemon_tls_ref(void *tls); /* for http_server_listen() */
+void daemon_tls_replace(struct daemon_tls *t, struct tls_config *take);
+
+/* Splits "a, b" into at most `max` owned texts; returns how many. */
+size_t daemon_names(const char *list, char **names, size_t max);
+
+void daemon_metric(struct buf *out, const char *name, const char *type, const char *help,
+		   uint64_t value);
+void daemon_metrics(struct buf *out, struct keys_client *keys, int64_t started_ms);

@@ -1,0 +1,17 @@
+#pragma once
+/*
+ * The certificate of the connector's administration: self-signed at the first start through the
+ * key process (class LISTENER), kept in the file "ui-identity" of the state folder, made anew when
+ * its names changed or its end is near.
+ */
+#include "crypto/tls.h"
+#include "keys/client.h"
+
+enum {
+	UI_IDENTITY_DAYS = 800,
+	UI_IDENTITY_RENEW_DAYS = 30, /* before its end */
+};
+
+/* `names`: comma list of names and addresses. Gives a server's configuration. Blocks. */
+NODISCARD bool ui_identity_open(struct keys_client *keys, const char *state_dir, const char *names,
+				int64_t now, struct tls_config **out, struct err *err);
