@@ -6,9 +6,10 @@
 #include "cloud/directory/snapshot.h"
 
 enum {
-	TOKENS_MAX = 4096, /* known ones; the oldest in a slot makes room: an attacker with many
-			      good tokens costs verifications, not memory */
-	TOKENS_WAYS = 4,   /* slots that a hash may use */
+	TOKENS_MAX = 4096,   /* known ones; the oldest in a slot makes room: an attacker with many
+				good tokens costs verifications, not memory */
+	TOKENS_RECENT = 256, /* of these the bytes are kept (wiped after), to save the hashing */
+	TOKENS_WAYS = 4,     /* slots that a hash may use */
 };
 
 struct tokens;
