@@ -68,5 +68,6 @@ void link_status_set_unref(struct link_status_set *set);
 const struct link_status *link_status_find(const struct link_status_set *set, const char *key);
 /* Shutdown: all tunnels drain; `done` is called on the control loop when the last is closed. */
 void links_drain(struct links *l, msec_t limit, void (*done)(void *user), void *user);
-/* After the loops have stopped. Takes NULL. */
+/* After the loops have stopped and before they are freed; messages on their way do no harm. Takes
+ * NULL. */
 void links_free(struct links *l);

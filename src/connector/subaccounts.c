@@ -58,6 +58,12 @@ struct subaccount_set *subaccounts_ref(struct subaccounts *s)
 	return snapshot != NULL ? CONTAINER_OF(snapshot, struct subaccount_set, snapshot) : NULL;
 }
 
+struct subaccount_set *subaccount_set_ref(struct subaccount_set *set)
+{
+	atomic_fetch_add(&set->snapshot.refs, 1);
+	return set;
+}
+
 void subaccount_set_unref(struct subaccount_set *set)
 {
 	if (set != NULL) {

@@ -55,7 +55,8 @@ NODISCARD bool subaccounts_new(const struct subaccounts_settings *settings,
 void subaccounts_free(struct subaccounts *s); /* takes NULL */
 
 struct subaccount_set *subaccounts_ref(struct subaccounts *s); /* owned: subaccount_set_unref() */
-void subaccount_set_unref(struct subaccount_set *set);         /* takes NULL */
+struct subaccount_set *subaccount_set_ref(struct subaccount_set *set);
+void subaccount_set_unref(struct subaccount_set *set); /* takes NULL */
 /* Case does not matter. NULL: none. */
 const struct subaccount *subaccount_find(const struct subaccount_set *set, struct str region_host,
 					 struct str subaccount);
