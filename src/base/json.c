@@ -213,11 +213,22 @@ static void write_elements(struct jsonw *w, const struct json *array)
 	jsonw_array_end(w);
 }
 
+/* Stays a real when it is read again: "-0" and "1" would come back as integers. */
+static void write_real(struct jsonw *w, double real)
+{
+	char number[32];
+	snprintf(number, sizeof number, "%.17g", real);
+	size_t len = strlen(number);
+	if (strpbrk(number, ".e") == NULL && len + 3 <= sizeof number) {
+		memcpy(number + len, ".0", 3);
+	}
+	jsonw_raw(w, str_of(number));
+}
+
 /* Recursion ends: a tree is at most JSON_DEPTH_MAX deep. */
 static void write_tree(struct jsonw *w, const struct json *j)
 {
 	struct str text = STR_NONE;
-	char number[32];
 	switch (json_typeof(tree(j))) {
 	case JSON_OBJECT:
 		write_members(w, j);
@@ -234,8 +245,7 @@ static void write_tree(struct jsonw *w, const struct json *j)
 		jsonw_int(w, json_integer_value(tree(j)));
 		return;
 	case JSON_REAL:
-		snprintf(number, sizeof number, "%.17g", json_real_value(tree(j)));
-		jsonw_raw(w, str_of(number));
+		write_real(w, json_real_value(tree(j)));
 		return;
 	case JSON_TRUE:
 	case JSON_FALSE:
