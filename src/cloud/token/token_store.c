@@ -87,7 +87,8 @@ static bool add(struct db *db, struct change *c, void *user, struct err *err)
 	if (!db_prepare(db,
 			"insert into token_key (kid, slot, sealed, spki, created) "
 			"select $1, (select coalesce(max(slot) + 1, 0) from token_key), $2, $3, $4 "
-			"where $5 = 0 or not exists (select 1 from token_key)",
+			"where $5 = 0 or not exists (select 1 from token_key) "
+			"on conflict do nothing",
 			&st, err)) {
 		return false;
 	}

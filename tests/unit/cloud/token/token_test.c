@@ -44,6 +44,46 @@ static void the_key_survives_a_restart(UNUSED void **state)
 	world_end(&w);
 }
 
+struct start {
+	const struct token_settings *settings;
+	struct token_server *server;
+	struct err err;
+};
+
+static void *start_node(void *user)
+{
+	struct start *s = user;
+
+	(void)!token_server_open(s->settings, clock_unix(), &s->server, &s->err);
+	return NULL;
+}
+
+static void nodes_that_start_at_once_sign_with_one_key(void **state)
+{
+	struct world w;
+	struct start nodes[3] = {0};
+	pthread_t threads[3];
+
+	world_start(&w, *state);
+	database_sql(*state, "delete from token_key");
+	for (size_t i = 0; i < COUNT(nodes); i++) {
+		nodes[i].settings = &w.settings;
+		assert_int_equal(pthread_create(&threads[i], NULL, start_node, &nodes[i]), 0);
+	}
+	for (size_t i = 0; i < COUNT(nodes); i++) {
+		pthread_join(threads[i], NULL);
+		assert_ok(nodes[i].server != NULL, &nodes[i].err);
+		assert_string_equal(token_server_kid(nodes[i].server),
+				    token_server_kid(nodes[0].server));
+		assert_string_not_equal(token_server_kid(nodes[i].server),
+					token_server_kid(w.tokens));
+	}
+	for (size_t i = 0; i < COUNT(nodes); i++) {
+		token_server_close(nodes[i].server);
+	}
+	world_end(&w);
+}
+
 static void a_service_key_has_the_form_of_the_original(UNUSED void **state)
 {
 	struct world w;
@@ -89,6 +129,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_BOTH(a_token_names_tenant_client_and_end),
 		ON_BOTH(the_key_survives_a_restart),
+		ON_BOTH(nodes_that_start_at_once_sign_with_one_key),
 		ON_SQLITE(a_service_key_has_the_form_of_the_original),
 		ON_SQLITE(settings_out_of_bounds_are_refused),
 	};
