@@ -174,6 +174,19 @@ static void bad_key_sets_are_refused(UNUSED void **state)
 	assert_non_null(strstr(err.text, "2048"));
 }
 
+static void unclean_numbers_do_not_reach_the_library(UNUSED void **state)
+{
+	AUTO(jose_keys_free) struct jose_keys *set = NULL;
+	struct err err = {0};
+
+	/* cjose would end the process with an assert; the key is ignored as one of unknown form. */
+	assert_true(jose_keys_read(STR("{\"keys\":[{\"kty\":\"RSA\",\"kid\":\"a\","
+				       "\"n\":\"AQAB\",\"e\":\"A===QAB\"}]}"),
+				   &set, &err));
+	expect_denied(STR("e30=.e30.e30"), "not a JWT");
+	expect_denied(STR("e30.e30.e30.e30"), "not a JWT");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +197,7 @@ int main(void)
 		cmocka_unit_test(a_token_that_is_too_long_is_refused),
 		cmocka_unit_test(a_thumbprint_is_that_of_the_rfc),
 		cmocka_unit_test(bad_key_sets_are_refused),
+		cmocka_unit_test(unclean_numbers_do_not_reach_the_library),
 	};
 	return cmocka_run_group_tests(tests, make_all, free_all);
 }
