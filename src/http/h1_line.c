@@ -19,31 +19,6 @@ enum h1_line h1_take_line(struct str in, size_t max, struct str *line, size_t *u
 	return H1_LINE_OK;
 }
 
-/* Bit 7 of each byte of `x` that is below 0x20, or is DEL; may also mark the byte above such a one.
- */
-static uint64_t suspects(uint64_t x)
-{
-	const uint64_t ones = 0x0101010101010101u;
-	const uint64_t tops = 0x8080808080808080u;
-	uint64_t del = x ^ (ones * 0x7f);
-	return (((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & tops;
-}
-
-/* http_is_field_value() for the hot path: eight bytes at a time. */
-static bool is_value(struct str s)
-{
-	while (s.len >= 8) {
-		uint64_t x;
-		memcpy(&x, s.at, 8);
-		if (suspects(x) && !http_is_field_value(str_first(s, 8))) {
-			return false;
-		}
-		s.at += 8;
-		s.len -= 8;
-	}
-	return http_is_field_value(s);
-}
-
 const char *h1_parse_field(struct str line, struct http_field *out)
 {
 	if (line.len && (line.at[0] == ' ' || line.at[0] == '\t')) {
@@ -57,7 +32,7 @@ const char *h1_parse_field(struct str line, struct http_field *out)
 		return "a field name that is no token";
 	}
 	struct str value = str_trim(str_skip(line, name.len + 1));
-	if (!is_value(value)) {
+	if (!http_is_field_value(value)) {
 		return "a control character in a field";
 	}
 	*out = (struct http_field){

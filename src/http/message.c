@@ -21,15 +21,37 @@ bool http_is_token(struct str s)
 	return s.len > 0 && http_token_length(s) == s.len;
 }
 
-bool http_is_field_value(struct str s)
+static bool are_value_chars(const char *at, size_t len)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		uint8_t c = (uint8_t)s.at[i];
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = (uint8_t)at[i];
 		if ((c < 0x20 && c != '\t') || c == 0x7f) {
 			return false;
 		}
 	}
 	return true;
+}
+
+/* Whether one of eight bytes is below 0x20 or DEL. */
+static bool is_suspect(uint64_t x)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	const uint64_t tops = 0x8080808080808080u;
+	uint64_t del = x ^ (ones * 0x7f);
+	return ((((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & tops) != 0;
+}
+
+bool http_is_field_value(struct str s)
+{
+	size_t i = 0;
+	for (; i + 8 <= s.len; i += 8) {
+		uint64_t x;
+		memcpy(&x, s.at + i, 8);
+		if (is_suspect(x) && !are_value_chars(s.at + i, 8)) {
+			return false;
+		}
+	}
+	return i == s.len || are_value_chars(s.at + i, s.len - i);
 }
 
 const struct http_field *http_find(const struct http_head *head, struct str name, size_t *at)
