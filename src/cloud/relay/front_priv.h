@@ -42,6 +42,9 @@ struct front {
 	unsigned tries;
 	struct h1_body body;
 	char key[REGISTRY_KEY_MAX];
+	/* Names this client to the connector once it sent NTLM or Negotiate credentials, which
+	 * authenticate a connection: the back end's then stays with it. "" before. */
+	char client[33];
 
 	/* its stream and the answer */
 	struct worker_tunnel *via;

@@ -1,5 +1,6 @@
 /* Requests: read, judged, routed, sent into a tunnel with their bodies. */
 #include "base/clock.h"
+#include "base/random.h"
 #include "cloud/relay/front_priv.h"
 #include "tunnel/handshake.h"
 
@@ -150,12 +151,37 @@ static void wait_for_tunnel(struct front *f, bool recent)
 	front_deadline(f, f->waiting_until - loop_now(w->loop));
 }
 
+static bool authenticates_connection(const struct http_head *head)
+{
+	struct str value = http_value(head, STR("authorization"));
+
+	return str_starts_nocase(value, STR("NTLM ")) ||
+	       str_starts_nocase(value, STR("Negotiate "));
+}
+
+/* Only for those who need it: others share the connector's connections to the back end. */
+static void name_client(struct front *f, struct http_head *head)
+{
+	uint8_t id[16];
+
+	if (f->client[0] == '\0' && authenticates_connection(head)) {
+		AUTO_BUF struct buf hex = BUF(sizeof f->client);
+		random_bytes(id, sizeof id);
+		buf_add_hex(&hex, id, sizeof id);
+		memcpy(f->client, hex.at, sizeof f->client);
+	}
+	if (f->client[0] != '\0' && !http_add(head, STR("drawbridge-client"), str_of(f->client))) {
+		f->client[0] = '\0'; /* no room: then its connections are not kept either */
+	}
+}
+
 static void ask(struct front *f, struct http_head *head, struct worker_tunnel *via)
 {
 	struct worker *w = f->worker;
 	struct err err;
 
 	strip(head);
+	name_client(f, head);
 	if (!h2_can_carry(head, &err)) {
 		front_refuse(f, err.kind == ERR_LIMIT ? 431 : 400,
 			     "The request cannot go through the tunnel: %s.", err.text);

@@ -67,6 +67,28 @@ TEST(pipelined_requests_are_served_one_after_the_other)
 	stage_stop(&s);
 }
 
+TEST(a_client_that_authenticates_its_connection_is_named_from_then_on)
+{
+	struct stage s;
+	char first[sizeof s.connector.head];
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s,
+		  "GET http://erp/ HTTP/1.1\r\nHost: erp\r\nDrawbridge-Client: forged\r\n@\r\n");
+	assert_null(strstr(s.connector.head, "drawbridge-client"));
+	stage_answer(&s, "1");
+	stage_ask(&s, "GET http://erp/ HTTP/1.1\r\nHost: erp\r\nAuthorization: NTLM TlRM\r\n@\r\n");
+	const char *named = strstr(s.connector.head, "drawbridge-client: ");
+	assert_non_null(named);
+	snprintf(first, sizeof first, "%.51s", named);
+	stage_answer(&s, "2");
+	stage_ask(&s, GET_IT);
+	assert_non_null(strstr(s.connector.head, first));
+	stage_answer(&s, "3");
+	stage_stop(&s);
+}
+
 TEST(head_keeps_the_length_and_the_connection)
 {
 	struct stage s;
@@ -586,6 +608,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_request_goes_through_and_its_answer_comes_back),
 	cmocka_unit_test(a_lone_request_leaves_in_the_turn_in_which_it_came),
 	cmocka_unit_test(pipelined_requests_are_served_one_after_the_other),
+	cmocka_unit_test(a_client_that_authenticates_its_connection_is_named_from_then_on),
 	cmocka_unit_test(head_keeps_the_length_and_the_connection),
 	cmocka_unit_test(chunks_and_trailers_pass_in_both_directions),
 	cmocka_unit_test(http_10_gets_a_body_until_the_close),
