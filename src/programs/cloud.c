@@ -292,7 +292,7 @@ static bool open_relay(struct cloud *c, struct err *err)
 		.control = c->loop,
 		.jobs = c->relay_jobs,
 	};
-	return relay_new(&settings, &c->relay, err);
+	return relay_new(&settings, &c->rooms.relay, err);
 }
 
 static bool open_listeners(struct cloud *c, struct err *err)
@@ -305,8 +305,8 @@ static bool open_listeners(struct cloud *c, struct err *err)
 	if (has_role(c, "relay") && !open_relay(c, err)) {
 		return false;
 	}
-	if (!listen_on(c, o->listen_tunnel, cloud_tunnel_tables, &c->tunnel_tls, &c->tunnels,
-		       err)) {
+	if (!listen_on(c, o->listen_tunnel, c->rooms.relay ? cloud_tunnel_tables : cloud_est_tables,
+		       &c->tunnel_tls, &c->tunnels, err)) {
 		return false;
 	}
 	if (has_role(c, "control") && !listen_on(c, o->listen_console, cloud_console_tables,
@@ -378,8 +378,8 @@ static void on_signal(int number, void *user)
 	notify_send("STOPPING=1");
 	log_info("ending: tunnels and requests drain",
 		 LOG_INT("limit_ms", c->options.drain_timeout));
-	if (c->relay) {
-		relay_drain(c->relay, c->options.drain_timeout, drained, c);
+	if (c->rooms.relay) {
+		relay_drain(c->rooms.relay, c->options.drain_timeout, drained, c);
 	} else {
 		drained(c);
 	}
@@ -390,8 +390,8 @@ static void cloud_close(struct cloud *c)
 	close_server(&c->tunnels);
 	close_server(&c->console);
 	close_server(&c->metrics);
-	if (c->relay) {
-		relay_free(c->relay);
+	if (c->rooms.relay) {
+		relay_free(c->rooms.relay);
 	}
 	jobs_free(c->jobs);
 	jobs_free(c->relay_jobs);

@@ -22,7 +22,6 @@ struct cloud {
 	struct sessions *sessions;
 	struct snapshot_cell directory;
 	struct directory_watch *watch;
-	struct relay *relay;
 	struct loop *loop; /* control */
 	struct jobs *jobs; /* handlers and handshakes */
 	struct jobs *relay_jobs;
@@ -35,5 +34,7 @@ struct cloud {
 
 extern const struct http_route *const cloud_console_tables[];
 extern const struct http_route *const cloud_tunnel_tables[];
+extern const struct http_route
+	*const cloud_est_tables[]; /* the tunnel listener of a control node */
 extern const struct http_route *const cloud_metrics_tables[];
 bool cloud_authorize(struct http_call *call);

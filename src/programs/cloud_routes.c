@@ -66,7 +66,7 @@ static void metrics(struct http_call *call)
 	struct err err;
 
 	daemon_metrics(&call->out, c->keys, c->started_ms);
-	if (c->relay && relay_count_wait(c->relay, &sum, &err)) {
+	if (c->rooms.relay && relay_count_wait(c->rooms.relay, &sum, &err)) {
 		relay_counters_write(&sum, &call->out);
 	}
 	if (c->rooms.tokens) {
@@ -83,17 +83,6 @@ static void metrics(struct http_call *call)
 	http_answer_field(call, "content-type", STR("text/plain; version=0.0.4; charset=utf-8"));
 }
 
-static void tunnel(struct http_call *call)
-{
-	struct cloud *c = cloud_of(call);
-
-	if (!c->relay) {
-		http_problem(call, 503, "this node takes no tunnels: dial a relay");
-		return;
-	}
-	relay_accept(call, c->relay);
-}
-
 static const struct http_route health_routes[] = {
 	{"GET", "/healthz", health, 0, "The process lives", NULL, "text/plain", 0},
 	{"GET", "/readyz", ready, 0, "Database and key process answer", NULL, "text/plain", 0},
@@ -104,12 +93,8 @@ static const struct http_route metrics_routes[] = {
 	 "text/plain", 0},
 	{.method = NULL},
 };
-static const struct http_route tunnel_routes[] = {
-	{"GET", RELAY_TUNNEL_PATTERN, tunnel, 0, "Opens a tunnel (PTTH)", NULL, NULL, 0},
-	{.method = NULL},
-};
-
 const struct http_route *const cloud_console_tables[] = {console_routes, token_routes, est_routes,
 							 health_routes, NULL};
-const struct http_route *const cloud_tunnel_tables[] = {tunnel_routes, est_routes, NULL};
+const struct http_route *const cloud_tunnel_tables[] = {relay_routes, est_routes, NULL};
+const struct http_route *const cloud_est_tables[] = {est_routes, NULL};
 const struct http_route *const cloud_metrics_tables[] = {metrics_routes, health_routes, NULL};
