@@ -300,7 +300,7 @@ static void add(struct http_call *call)
 	const struct json *j;
 	struct subaccount_edit facts;
 	bool renewal = true;
-	struct enrol_result why = {0};
+	struct enrol_result why = ENROL_RESULT;
 	struct err err = {0};
 
 	if (!http_json(call, &j) || !read_edit(call, j, &facts, &renewal)) {
@@ -328,7 +328,7 @@ static void refresh(struct http_call *call)
 {
 	AUTO_PLACE struct admin_place p = {0};
 	const struct json *j;
-	struct enrol_result why = {0};
+	struct enrol_result why = ENROL_RESULT;
 	struct err err = {0};
 
 	if (!admin_place(call, &p) || !http_json(call, &j)) {
