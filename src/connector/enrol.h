@@ -66,6 +66,7 @@ struct enrol_result {
 	int64_t retry_after_s; /* -1: none */
 	int64_t skew_s;        /* our clock minus the server's, where known */
 };
+/* For enrol_*(); those of subaccounts.h take a zeroed one too. */
 #define ENROL_RESULT                                                                               \
 	((struct enrol_result){.anchors = BUF(ENROL_PEM_MAX),                                      \
 			       .issuing = BUF(ENROL_PEM_MAX),                                      \

@@ -43,6 +43,9 @@ static void visit_init(struct visit *v, struct subaccounts *s, const struct stat
 			    .anchors = BUF(2 * STATE_CHAIN_MAX),
 			    .result = result};
 	v->set = subaccounts_ref(s);
+	if (result->chain.max == 0) {
+		*result = ENROL_RESULT;
+	}
 }
 
 /* ---- what the user gave ---- */

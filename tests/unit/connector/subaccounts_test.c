@@ -42,7 +42,7 @@ static void begin(struct scene *s, void **state, bool trusts)
 	const struct migration_set sets[] = {{"store", store_migrations},
 					     {"connector", state_migrations}};
 
-	*s = (struct scene){.database = *state, .why = ENROL_RESULT};
+	*s = (struct scene){.database = *state};
 	fake_est_start(&s->est);
 	assert_ok(store_migrate(s->database->store, sets, COUNT(sets), &s->err), &s->err);
 	open_subaccounts(s, trusts);
