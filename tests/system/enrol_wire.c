@@ -144,11 +144,12 @@ static void authentication_data_enrols(void **state)
 
 	start(&s, *state);
 	assert_ok(directory_authdata_create(s.w.store, &alice, str_of(s.w.subaccount),
-					    ca_root_pin(s.w.ca), clock_unix(), &text, &expires,
-					    &err),
+					    str_of(s.region_host), ca_root_pin(s.w.ca),
+					    clock_unix(), &text, &expires, &err),
 		  &err);
 	assert_ok(enrol_read_authdata(buf_str(&text), &data, &err), &err);
 	assert_string_equal(data.subaccount, s.w.subaccount);
+	assert_string_equal(data.region_host, s.region_host);
 	s.peer.root_pin = data.root_pin;
 	expect_done(enrol(&s, &(struct enrol_proof){.token = data.token}, &err), &err);
 	assert_int_equal(enrol(&s, &(struct enrol_proof){.token = "AAAA"}, &err), ENROL_WRONG);

@@ -10,8 +10,9 @@ enum {
 	JSON_MAX = KIB(4),
 };
 
-static void write_text(const struct directory_subaccount *sa, struct str token, int64_t expires,
-		       const uint8_t root_pin[static 32], struct buf *text)
+static void write_text(const struct directory_subaccount *sa, struct str region_host,
+		       struct str token, int64_t expires, const uint8_t root_pin[static 32],
+		       struct buf *text)
 {
 	AUTO_BUF struct buf json = BUF_SECRET(JSON_MAX);
 	AUTO_BUF struct buf pin = BUF(65);
@@ -20,7 +21,7 @@ static void write_text(const struct directory_subaccount *sa, struct str token, 
 	buf_add_hex(&pin, root_pin, 32);
 	jsonw_object(&w);
 	jsonw_key_int(&w, "version", 1);
-	jsonw_key_text(&w, "regionHost", sa->region_host);
+	jsonw_key_str(&w, "regionHost", region_host);
 	jsonw_key_text(&w, "subaccount", sa->id);
 	jsonw_key_text(&w, "displayName", sa->display_name);
 	jsonw_key_int(&w, "expires", expires * 1000);
@@ -31,8 +32,9 @@ static void write_text(const struct directory_subaccount *sa, struct str token, 
 }
 
 bool directory_authdata_create(struct store *s, const struct directory_actor *actor,
-			       struct str subaccount, const uint8_t root_pin[static 32],
-			       int64_t now, struct buf *text, int64_t *expires, struct err *err)
+			       struct str subaccount, struct str region_host,
+			       const uint8_t root_pin[static 32], int64_t now, struct buf *text,
+			       int64_t *expires, struct err *err)
 {
 	AUTO_BUF struct buf token = BUF_SECRET(DIRECTORY_AUTHDATA_TOKEN_MAX);
 	struct directory_subaccount sa;
@@ -49,7 +51,7 @@ bool directory_authdata_create(struct store *s, const struct directory_actor *ac
 	if (!directory_authdata_insert(s, actor, subaccount, hash, now, end, err)) {
 		return false;
 	}
-	write_text(&sa, buf_str(&token), end, root_pin, text);
+	write_text(&sa, region_host, buf_str(&token), end, root_pin, text);
 	*expires = end;
 	return true;
 }

@@ -15,11 +15,14 @@ enum {
 	DIRECTORY_AUTHDATA_OPEN_MAX = 100, /* unexpired ones of one subaccount: ERR_LIMIT */
 };
 
-/* Appends the text to a wiping buffer; *expires is its end. ERR_MISSING: no such subaccount. */
+/*
+ * Appends the text to a wiping buffer; *expires is its end. `region_host` is what connectors dial,
+ * with the port. ERR_MISSING: no such subaccount.
+ */
 NODISCARD bool directory_authdata_create(struct store *s, const struct directory_actor *actor,
-					 struct str subaccount, const uint8_t root_pin[static 32],
-					 int64_t now, struct buf *text, int64_t *expires,
-					 struct err *err);
+					 struct str subaccount, struct str region_host,
+					 const uint8_t root_pin[static 32], int64_t now,
+					 struct buf *text, int64_t *expires, struct err *err);
 
 enum directory_authdata {
 	DIRECTORY_AUTHDATA_OK,

@@ -181,8 +181,8 @@ static void make_token(struct world *w, char into[static 64])
 	struct err err = {0};
 
 	assert_ok(directory_authdata_create(w->store, &alice, str_of(w->subaccount),
-					    ca_root_pin(w->ca), clock_unix(), &text, &expires,
-					    &err),
+					    STR("cloud.example:9444"), ca_root_pin(w->ca),
+					    clock_unix(), &text, &expires, &err),
 		  &err);
 	assert_true(buf_add_decoded_base64url(&json, buf_str(&text)));
 	assert_ok(json_parse(buf_str(&json), KIB(4), &root, &err), &err);

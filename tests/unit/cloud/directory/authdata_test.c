@@ -19,14 +19,14 @@ static void create(struct store *s, char token[static 64])
 	struct err err;
 	int64_t expires;
 
-	assert_ok(directory_authdata_create(s, &actor, STR(SUBACCOUNT), pin, NOW, &text, &expires,
-					    &err),
+	assert_ok(directory_authdata_create(s, &actor, STR(SUBACCOUNT), STR(REGION ":9444"), pin,
+					    NOW, &text, &expires, &err),
 		  &err);
 	assert_int_equal(expires, NOW + 300);
 	assert_true(buf_add_decoded_base64url(&json, buf_str(&text)));
 	assert_ok(json_parse(buf_str(&json), 4096, &parsed, &err), &err);
 	assert_true(json_get_str(parsed, "regionHost", &value));
-	assert_str(value, REGION);
+	assert_str(value, REGION ":9444");
 	assert_true(json_get_str(parsed, "subaccount", &value));
 	assert_str(value, SUBACCOUNT);
 	assert_true(json_get_str(parsed, "displayName", &value));
@@ -98,11 +98,11 @@ static void too_many_open_ones_are_refused(void **state)
 	for (int i = 0; i < DIRECTORY_AUTHDATA_OPEN_MAX; i++) {
 		create(s, token);
 	}
-	assert_err(directory_authdata_create(s, &actor, STR(SUBACCOUNT), pin, NOW, &text, &expires,
-					     &err),
+	assert_err(directory_authdata_create(s, &actor, STR(SUBACCOUNT), STR(REGION ":9444"), pin,
+					     NOW, &text, &expires, &err),
 		   &err, ERR_LIMIT, "open already");
-	assert_ok(directory_authdata_create(s, &actor, STR(SUBACCOUNT), pin, NOW + 301, &text,
-					    &expires, &err),
+	assert_ok(directory_authdata_create(s, &actor, STR(SUBACCOUNT), STR(REGION ":9444"), pin,
+					    NOW + 301, &text, &expires, &err),
 		  &err);
 }
 

@@ -1,0 +1,50 @@
+#include "store/audit.h"
+
+static struct audit_entry read_entry(struct stmt *st)
+{
+	return (struct audit_entry){.n = stmt_col_int(st, 0),
+				    .at_ms = stmt_col_int(st, 1),
+				    .audit = {.who = stmt_col_text(st, 2),
+					      .from = stmt_col_text(st, 3),
+					      .tenant = stmt_col_text(st, 4),
+					      .what = stmt_col_text(st, 5),
+					      .object = stmt_col_text(st, 6),
+					      .before = stmt_col_text(st, 7),
+					      .after = stmt_col_text(st, 8)}};
+}
+
+static bool each(struct db *db, int64_t before, size_t limit, audit_fn *fn, void *user,
+		 struct err *err)
+{
+	struct stmt *st;
+	enum store_outcome outcome;
+
+	if (!db_prepare(db,
+			"SELECT n, at_ms, who, origin, tenant, what, object, was, became FROM audit"
+			" WHERE n < $1 ORDER BY n DESC LIMIT $2",
+			&st, err)) {
+		return false;
+	}
+	stmt_int(st, 1, before);
+	stmt_int(st, 2, (int64_t)limit);
+	while ((outcome = stmt_step(st, err)) == STORE_ROW) {
+		const struct audit_entry entry = read_entry(st);
+		fn(&entry, user);
+	}
+	stmt_reset(st);
+	return outcome == STORE_DONE;
+}
+
+/* Not store_read(): that may start again, and the entries of a first try were handed out. */
+bool store_audit_each(struct store *s, int64_t before, size_t limit, audit_fn *fn, void *user,
+		      struct err *err)
+{
+	struct db *db;
+
+	if (!store_take(s, &db, err)) {
+		return false;
+	}
+	bool ok = each(db, before, limit, fn, user, err);
+	store_give(s, db);
+	return ok;
+}

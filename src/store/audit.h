@@ -1,0 +1,13 @@
+#pragma once
+/* Reading the audit log that change.h writes. */
+#include "store/change.h"
+
+struct audit_entry {
+	int64_t n, at_ms;
+	struct change_audit audit; /* lent for the call */
+};
+
+typedef void audit_fn(const struct audit_entry *entry, void *user);
+/* Newest first, from the entry before number `before` on, at most `limit`. */
+NODISCARD bool store_audit_each(struct store *s, int64_t before, size_t limit, audit_fn *fn,
+				void *user, struct err *err);
