@@ -1,0 +1,33 @@
+#include "unit/cloud/console/fixture.h"
+
+static void what_was_done_is_listed_newest_first(void **state)
+{
+	struct world *w = ready(state);
+	struct str what, who;
+
+	asks(w, &w->admin, "GET", V1 "/audit?limit=1", NULL, 200);
+	const struct json *entry = json_at(json_get(w->body, "items"), 0);
+	assert_true(json_get_str(entry, "what", &what));
+	assert_str(what, "subaccount.create");
+	assert_true(json_get_str(entry, "who", &who));
+	assert_str(who, "user:Administrator");
+	char next[200];
+	snprintf(next, sizeof(next), V1 "/audit?after=%s", said(w, "next"));
+	asks(w, &w->admin, "GET", next, NULL, 200);
+	assert_true(json_get_str(json_at(json_get(w->body, "items"), 0), "what", &what));
+	assert_str(what, "user.create");
+	assert_int_equal(listed(w), 3); /* and the password, and the first user */
+	assert_true(json_is_null(json_get(w->body, "next")));
+	assert_null(strstr(w->text, PASSWORD));
+	asks(w, &w->admin, "GET", V1 "/audit?after=x", NULL, 400);
+	end(w);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		ON_BOTH(what_was_done_is_listed_newest_first),
+	};
+
+	return cmocka_run_group_tests(tests, databases_start, databases_stop);
+}
