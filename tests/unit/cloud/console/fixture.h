@@ -6,6 +6,8 @@
  */
 #include "base/clock.h"
 #include "cloud/console/console_priv.h"
+#include "cloud/directory/users_priv.h"
+#include "crypto/seal.h"
 #include "database.h"
 #include "http/router.h"
 #include "unit/http/call_fixture.h"
@@ -170,8 +172,8 @@ UNUSED static struct login log_in(struct world *w, const char *user, const char 
 	return login;
 }
 
-/* As after the very first start: Administrator has the setup code. */
-UNUSED static struct world *fresh(void **state)
+/* Nobody is there yet. */
+UNUSED static struct world *empty(void **state)
 {
 	struct world *w = NEW(struct world);
 	const struct session_settings sessions = {
@@ -179,7 +181,6 @@ UNUSED static struct world *fresh(void **state)
 	const struct migration_set sets[] = {{"store", store_migrations},
 					     {"directory", directory_migrations}};
 	struct err err;
-	bool made;
 
 	w->database = *state;
 	assert_ok(store_migrate(w->database->store, sets, COUNT(sets), &err), &err);
@@ -195,23 +196,56 @@ UNUSED static struct world *fresh(void **state)
 						  .changed_user = &w->changes};
 	assert_ok(console_new(&settings, &w->console, &err), &err);
 	w->rooms.console = w->console;
+	return w;
+}
+
+/* As after the very first start: Administrator has the setup code. */
+UNUSED static struct world *fresh(void **state)
+{
+	struct world *w = empty(state);
+	struct err err;
+	bool made;
+
 	assert_ok(console_first_start(w->database->store, STR(SETUP_CODE), &made, &err), &err);
 	assert_true(made);
 	return w;
 }
 
-/* With the password changed, alice, and a subaccount that she owns. */
+/* A user with PASSWORD, hashed once per program, and its session: logins cost an Argon2 each. */
+UNUSED static struct login add_user(struct world *w, const char *name, unsigned roles)
+{
+	static char hash[USER_HASH_MAX];
+	const struct directory_actor system = {.who = STR("system"), .from = STR("")};
+	struct directory_user user = {.roles = roles};
+	struct session_user session = {.roles = roles};
+	struct login login;
+	struct fixture f;
+	struct err err;
+
+	if (hash[0] == 0) {
+		assert_ok(password_hash(STR(PASSWORD), hash, &err), &err);
+	}
+	assert_true(str_copy(str_of(name), user.name, sizeof(user.name)));
+	assert_true(str_copy(str_of(name), session.name, sizeof(session.name)));
+	assert_ok(directory_user_insert(w->database->store, &system, &user, hash, &err), &err);
+	fixture_start(&f, "", "");
+	assert_true(session_start(w->sessions, &f.call, &session, clock_now()));
+	struct str cookie = fixture_answered(&f, "Set-Cookie");
+	assert_true(str_copy(str_first(cookie, str_find(cookie, ';')), login.cookie,
+			     sizeof(login.cookie)));
+	assert_true(
+		str_copy(fixture_answered(&f, "X-CSRF-Token"), login.token, sizeof(login.token)));
+	fixture_end(&f);
+	return login;
+}
+
+/* Administrator, alice, and a subaccount that she owns. */
 UNUSED static struct world *ready(void **state)
 {
-	struct world *w = fresh(state);
+	struct world *w = empty(state);
 
-	w->admin = log_in(w, "Administrator", SETUP_CODE);
-	asks(w, &w->admin, "PUT", V1 "/users/Administrator/password",
-	     "{\"oldPassword\":\"" SETUP_CODE "\",\"newPassword\":\"" PASSWORD "\"}", 204);
-	w->admin = log_in(w, "Administrator", PASSWORD);
-	asks(w, &w->admin, "POST", V1 "/users",
-	     "{\"name\":\"alice\",\"password\":\"" PASSWORD "\",\"roles\":[]}", 201);
-	w->alice = log_in(w, "alice", PASSWORD);
+	w->admin = add_user(w, "Administrator", DIRECTORY_ROLE_ADMINISTRATOR);
+	w->alice = add_user(w, "alice", 0);
 	asks(w, &w->admin, "POST", V1 "/subaccounts",
 	     "{\"displayName\":\"Plant\",\"owner\":\"alice\"}", 201);
 	assert_true(str_copy(str_of(said(w, "id")), w->subaccount, sizeof(w->subaccount)));

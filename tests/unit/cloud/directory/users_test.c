@@ -16,6 +16,11 @@ static void the_right_password_logs_in(void **state)
 	struct store *s = ready(state);
 	int64_t wait;
 
+	struct directory_user eve = {.name = "eve"};
+	struct err err;
+
+	assert_ok(directory_user_create(s, &actor, &eve, STR("battery staple"), &err), &err);
+	assert_int_equal(login(s, "eve", "battery staple", 1000, &wait), DIRECTORY_LOGIN_OK);
 	assert_int_equal(login(s, "alice", "correct horse", 1000, &wait), DIRECTORY_LOGIN_OK);
 	assert_int_equal(login(s, "alice", "correct hors", 1000, &wait), DIRECTORY_LOGIN_WRONG);
 	assert_int_equal(login(s, "nobody", "correct horse", 1000, &wait), DIRECTORY_LOGIN_WRONG);
