@@ -180,7 +180,7 @@ class Rest:
         try:
             connection.request(method, path, body=data, headers=fields)
             answer = connection.getresponse()
-            return Answer(answer.status, dict(answer.getheaders()), answer.read())
+            return Answer(answer.status, answer.headers, answer.read())
         finally:
             connection.close()
 
@@ -211,7 +211,7 @@ class ProxyClient:
         try:
             self.connection.request(method, url, body=body, headers=self.fields(headers))
             answer = self.connection.getresponse()
-            result = Answer(answer.status, dict(answer.getheaders()), answer.read())
+            result = Answer(answer.status, answer.headers, answer.read())
         except BaseException:
             self.close()
             raise

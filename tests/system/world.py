@@ -361,7 +361,7 @@ class World:
         connection = http.client.HTTPConnection("127.0.0.1", self.ports.metrics, timeout=30)
         connection.request("GET", "/metrics")
         answer = connection.getresponse()
-        result = Answer(answer.status, dict(answer.getheaders()), answer.read())
+        result = Answer(answer.status, answer.headers, answer.read())
         connection.close()
         return result
 
