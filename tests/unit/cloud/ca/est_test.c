@@ -136,7 +136,7 @@ static void a_wrong_password_names_nobody(UNUSED void **state)
 	AUTO_BUF struct buf login = BUF_SECRET(256);
 
 	world_start(&w, *state);
-	const char *const pairs[] = {"alice:wrong", "nobody:" WORLD_PASSWORD, "bob:wrong"};
+	const char *const pairs[] = {"alice:wrong", ("nobody:" WORLD_PASSWORD), "bob:wrong"};
 	for (size_t i = 0; i < COUNT(pairs); i++) {
 		struct answered a =
 			ask(&w, &(struct request){.route = "/simpleenroll",
