@@ -16,7 +16,7 @@ struct cloud_options {
 	uint32_t workers, job_threads;
 	msec_t certificate_validity, renew_expired, token_validity;
 	msec_t client_head_timeout, client_idle_timeout, answer_timeout, drain_timeout;
-	uint32_t tenant_queue_max, tenant_streams_max;
+	uint32_t tenant_queue_max;
 };
 
 extern const struct option cloud_option_table[];

@@ -28,6 +28,7 @@
 	  "503: the tenant's queue is full, or waiting took too long")                             \
 	X(failed_in_tunnel_total, counter, "502: the tunnel or its stream ended before an answer") \
 	X(broken_answers_total, counter, "Answers cut short because stream or tunnel ended")       \
+	X(silent_answers_total, counter, "504: no byte of an answer came in time")                 \
 	X(cancelled_total, counter, "Requests that the application gave up")                       \
 	X(stalled_total, counter, "Answers given up because the application did not read them")    \
 	X(tokens_verified_total, counter, "Tokens whose signature was checked")                    \

@@ -22,6 +22,27 @@ static void cancel(struct front *f)
 	front_let_go(f, FRONT_H2_CANCEL);
 }
 
+void front_watch(struct front *f)
+{
+	msec_t answer = f->heard + f->worker->settings.limits.answer - loop_now(f->worker->loop);
+
+	front_deadline(f, answer < FRONT_STALL_MS ? answer : FRONT_STALL_MS);
+}
+
+/* The application was served and waits; nothing came through the tunnel. */
+static void on_silence(struct front *f)
+{
+	f->worker->counters.silent_answers_total++;
+	front_let_go(f, FRONT_H2_CANCEL);
+	if (f->state == FRONT_ANSWERING) {
+		stream_abort(f->stream);
+		front_close(f);
+		return;
+	}
+	front_refuse(f, 504, "No answer came through the tunnel for %lld s.",
+		     (long long)f->worker->settings.limits.answer / 1000);
+}
+
 static void on_stalled(struct front *f)
 {
 	if (!f->request_done && h2_queued(f->h2) < H2_STREAM_QUEUE_HIGH &&
@@ -33,8 +54,10 @@ static void on_stalled(struct front *f)
 		front_let_go(f, FRONT_H2_CANCEL);
 		stream_abort(f->stream);
 		front_close(f);
+	} else if (loop_now(f->worker->loop) - f->heard >= f->worker->settings.limits.answer) {
+		on_silence(f);
 	} else {
-		front_deadline(f, FRONT_STALL_MS); /* the back end thinks; others watch over it */
+		front_watch(f); /* the back end thinks */
 	}
 }
 
@@ -170,7 +193,7 @@ void front_next_request(struct front *f)
 	f->counted = f->reading_head = f->interim_sent = false;
 	f->tries = f->hops = 0;
 	f->uncredited = 0;
-	front_deadline(f, FRONT_IDLE_MS);
+	front_deadline(f, f->worker->settings.limits.idle);
 }
 
 /* ---- events of the client ---- */
@@ -231,7 +254,7 @@ void front_accept(struct worker *w, int take_fd)
 
 	f->stream = stream_adopt(w->loop, take_fd, on_event, f);
 	stream_set_read_limit(f->stream, FRONT_READ_LIMIT);
-	front_deadline(f, FRONT_IDLE_MS);
+	front_deadline(f, f->worker->settings.limits.idle);
 }
 
 void front_attach(struct worker *w, struct stream_parts *take, unsigned hops)
@@ -241,5 +264,5 @@ void front_attach(struct worker *w, struct stream_parts *take, unsigned hops)
 	f->hops = hops;
 	f->stream = stream_attach(w->loop, take, on_event, f);
 	stream_set_read_limit(f->stream, FRONT_READ_LIMIT);
-	front_deadline(f, FRONT_IDLE_MS);
+	front_deadline(f, f->worker->settings.limits.idle);
 }

@@ -11,8 +11,9 @@
 #include "cloud/relay/worker.h"
 
 enum {
-	FRONT_HEAD_MS = 10000, /* a whole head, from its first byte: slow headers */
-	FRONT_IDLE_MS = 75000, /* keep-alive without a request */
+	FRONT_HEAD_MS = 10000,    /* default of relay_limits.head */
+	FRONT_IDLE_MS = 75000,    /* default of relay_limits.idle */
+	FRONT_ANSWER_MS = 360000, /* default of relay_limits.answer */
 	FRONT_STALL_MS =
 		60000, /* no progress of a body in either direction by the client's fault */
 	FRONT_CLOSE_MS = 10000,       /* for the last bytes of an answer before a close */

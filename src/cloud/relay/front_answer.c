@@ -17,7 +17,7 @@ void front_on_sent(struct front *f)
 {
 	give_credit(f);
 	if (f->h2 != NULL) {
-		front_deadline(f, FRONT_STALL_MS);
+		front_watch(f);
 	}
 }
 
@@ -37,6 +37,7 @@ static void on_head(struct front *f)
 {
 	const struct http_head *head = h2_head(f->h2);
 
+	f->heard = loop_now(f->worker->loop);
 	if (head->status / 100 == 1) {
 		if (!f->is_http10) {
 			f->interim_sent = true;
@@ -58,11 +59,12 @@ static void on_head(struct front *f)
 	if (f->chunked && f->is_http10) {
 		f->chunked = false;
 	}
-	front_deadline(f, FRONT_STALL_MS);
+	front_watch(f);
 }
 
 static void on_data(struct front *f, struct str data)
 {
+	f->heard = loop_now(f->worker->loop);
 	f->worker->counters.bytes_down_total += data.len;
 	f->uncredited += data.len;
 	if (f->chunked && data.len > 0) {

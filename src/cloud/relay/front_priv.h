@@ -50,11 +50,13 @@ struct front {
 	struct worker_tunnel *via;
 	struct h2_stream *h2;
 	bool interim_sent, chunked, trailers_sent;
+	msec_t heard;      /* last progress of request or answer in the tunnel, loop time */
 	size_t uncredited; /* bytes of the answer that the client's socket has not yet taken */
 };
 
 /* ---- front.c ---- */
 void front_deadline(struct front *f, msec_t after);
+void front_watch(struct front *f); /* the deadline of a request that has a stream */
 /* Gives the stream up: no more events of it. `code`: RST_STREAM with it, or -1 for none. */
 void front_let_go(struct front *f, int code);
 /* The answer is complete: the next request, or the end. */

@@ -100,6 +100,7 @@ void front_send_body(struct front *f)
 		}
 		if (data.len > 0) {
 			h2_send(f->h2, data);
+			f->heard = loop_now(f->worker->loop);
 			f->worker->counters.bytes_up_total += data.len;
 		}
 		if (outcome == H1_DONE && f->body.complete) {
@@ -114,7 +115,7 @@ void front_send_body(struct front *f)
 		}
 	}
 	tunnel_flush(f->via->tunnel);
-	front_deadline(f, FRONT_STALL_MS);
+	front_watch(f);
 }
 
 /* ---- routing ---- */
@@ -134,12 +135,12 @@ static void wait_for_tunnel(struct front *f, bool recent)
 	struct worker *w = f->worker;
 
 	f->waiter.fn = on_turn;
-	if (!registry_wait(w->registry, str_of(f->key), &f->waiter, WORKER_QUEUE_MAX,
+	if (!registry_wait(w->registry, str_of(f->key), &f->waiter, w->settings.limits.queue_max,
 			   loop_now(w->loop))) {
 		w->counters.refused_queue_total++;
 		front_refuse(f, 503,
-			     "%d requests wait for this connector already (limit per location).",
-			     (int)WORKER_QUEUE_MAX);
+			     "%zu requests wait for this connector already (limit per location).",
+			     w->settings.limits.queue_max);
 		return;
 	}
 	w->counters.requests_waiting++;
@@ -198,6 +199,7 @@ static void ask(struct front *f, struct http_head *head, struct worker_tunnel *v
 	w->retry_saved += w->retry_saved < WORKER_RETRY_SAVED_MAX ? 1 : 0;
 	f->state = FRONT_ASKING;
 	f->waiting_until = 0;
+	f->heard = loop_now(w->loop);
 	f->tries++;
 	f->whole = true;
 	if (f->has_body) {
@@ -205,7 +207,7 @@ static void ask(struct front *f, struct http_head *head, struct worker_tunnel *v
 		front_send_body(f);
 	} else {
 		tunnel_flush(via->tunnel);
-		front_deadline(f, FRONT_STALL_MS);
+		front_watch(f);
 	}
 }
 
@@ -359,7 +361,7 @@ void front_read_on(struct front *f)
 		if (outcome == H1_MORE) {
 			if (!f->reading_head) {
 				f->reading_head = true;
-				front_deadline(f, FRONT_HEAD_MS);
+				front_deadline(f, w->settings.limits.head);
 			}
 			return;
 		}

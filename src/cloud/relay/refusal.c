@@ -27,7 +27,8 @@ static void count(struct relay_counters *c, unsigned status)
 		c->failed_in_tunnel_total++;
 		break;
 	case 503:
-		break; /* two counters, by the caller */
+	case 504:
+		break; /* by the caller */
 	default:
 		c->refused_bad_request_total++;
 		break;

@@ -11,6 +11,7 @@
 #include "base/snapshot.h"
 #include "cloud/directory/rooms.h"
 #include "cloud/relay/counters.h"
+#include "cloud/relay/limits.h"
 #include "http/server.h"
 #include "store/store.h"
 
@@ -29,6 +30,7 @@ struct relay_settings {
 	const char *node;                /* name of this relay in claims */
 	const char *region_host;         /* lower case, no port */
 	const char *token_url;           /* for texts: where applications get tokens; may be "" */
+	struct relay_limits limits;      /* of applications */
 	struct store *store;             /* lent */
 	struct snapshot_cell *directory; /* lent; struct directory_snapshot */
 	struct loop *control;            /* lent */

@@ -309,6 +309,14 @@ static void on_client(void *user, int take_fd, const struct address *peer)
 	front_accept(w, take_fd);
 }
 
+static void fill_limits(struct relay_limits *l)
+{
+	l->head = l->head > 0 ? l->head : FRONT_HEAD_MS;
+	l->idle = l->idle > 0 ? l->idle : FRONT_IDLE_MS;
+	l->answer = l->answer > 0 ? l->answer : FRONT_ANSWER_MS;
+	l->queue_max = l->queue_max > 0 ? l->queue_max : WORKER_QUEUE_MAX;
+}
+
 bool worker_new(struct loop *l, const struct worker_settings *settings, struct worker **out,
 		struct err *err)
 {
@@ -317,6 +325,7 @@ bool worker_new(struct loop *l, const struct worker_settings *settings, struct w
 
 	w->loop = l;
 	w->settings = *settings;
+	fill_limits(&w->settings.limits);
 	if (settings->proxy != NULL &&
 	    !listener_open(l, settings->proxy, true, on_client, w, &w->listener, err)) {
 		free(w);

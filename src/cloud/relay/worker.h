@@ -6,6 +6,7 @@
  * messages only. Open struct: the files of this room are its parts; nobody else includes this.
  */
 #include "cloud/relay/counters.h"
+#include "cloud/relay/limits.h"
 #include "cloud/relay/registry.h"
 #include "cloud/relay/tokens.h"
 #include "net/listener.h"
@@ -19,7 +20,7 @@ enum {
 	WORKER_SWEEP_MS = 250,      /* how soon a revocation is seen by tunnels without traffic */
 	WORKER_REJOIN_MS = 2000,    /* requests wait so long for a connector that was just there */
 	WORKER_QUEUE_WAIT_MS = 10000, /* and so long for room in a tunnel */
-	WORKER_QUEUE_MAX = 1000,      /* requests that wait for one place; then 503 */
+	WORKER_QUEUE_MAX = 1000,      /* default of relay_limits.queue_max */
 	WORKER_RETRY_COST = 5,        /* a retry uses up what this many requests saved: 20 % */
 	WORKER_RETRY_SAVED_MAX = 500,
 };
@@ -49,8 +50,9 @@ struct worker_tunnel {
 
 struct worker_settings {
 	unsigned index;
-	const char *proxy;               /* where to listen; NULL: nowhere (tests) */
-	const char *token_url;           /* for texts */
+	const char *proxy;     /* where to listen; NULL: nowhere (tests) */
+	const char *token_url; /* for texts */
+	struct relay_limits limits;
 	struct snapshot_cell *directory; /* lent */
 	/* Called on the worker's loop. */
 	void (*on_tunnel)(void *user, const struct worker_tunnel_facts *facts, bool up, bool was_up,

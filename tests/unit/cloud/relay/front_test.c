@@ -519,6 +519,63 @@ TEST(a_body_that_stops_coming_is_408_and_an_idle_connection_is_closed)
 	stage_stop(&s);
 }
 
+TEST(a_tunnel_that_stays_silent_gives_504_and_cancels_the_request)
+{
+	const struct relay_limits limits = {.answer = 5000};
+	struct stage s;
+
+	stage_start_with(&s, &limits);
+	stage_tunnel_up(&s);
+	stage_ask(&s, GET_IT);
+	stage_wait(&s, 4500);
+	assert_int_equal(s.answer.len, 0);
+	stage_wait(&s, 1000);
+	assert_answer_starts(&s, "HTTP/1.1 504 ");
+	assert_int_equal(s.worker->counters.silent_answers_total, 1);
+	assert_int_equal(s.connector.code, 8);
+	/* An answer that has begun is broken off instead, and a byte in time starts anew. */
+	stage_connect(&s);
+	stage_ask(&s, GET_IT);
+	stage_wait(&s, 4500);
+	struct http_head head = {.status = 200, .body = HTTP_BODY_LENGTH, .content_length = 10};
+	stage_respond(&s, &head, true);
+	stage_wait(&s, 4500);
+	assert_answer_starts(&s, "HTTP/1.1 200 ");
+	assert_false(s.client_eof || s.client_reset);
+	stage_wait(&s, 1000);
+	assert_true(s.client_eof || s.client_reset);
+	stage_stop(&s);
+}
+
+TEST(the_limits_of_applications_are_settings)
+{
+	const struct relay_limits limits = {.head = 2000, .idle = 4000, .queue_max = 1};
+	struct stage s;
+
+	stage_start_with(&s, &limits);
+	stage_tunnel_up(&s);
+	tunnel_close(TAKE(s.connector.tunnel));
+	stage_settle(&s);
+	stage_ask(&s, GET_IT);
+	assert_int_equal(s.worker->counters.requests_waiting, 1);
+	int first = s.client;
+	s.client = -1;
+	stage_ask(&s, GET_IT);
+	assert_answer_starts(&s, "HTTP/1.1 503 ");
+	assert_answer_has(&s, "1 requests wait for this connector already");
+	close(first);
+	stage_connect(&s);
+	stage_ask(&s, "GET http://erp/ HT");
+	stage_wait(&s, 2100);
+	assert_answer_starts(&s, "HTTP/1.1 408 ");
+	stage_connect(&s);
+	stage_wait(&s, 3900);
+	assert_false(s.client_eof);
+	stage_wait(&s, 200);
+	assert_true(s.client_eof);
+	stage_stop(&s);
+}
+
 TEST(a_connection_moves_to_the_worker_that_has_the_tunnel)
 {
 	struct stage s;
@@ -627,6 +684,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_the_proxy_does_not_serve_is_refused_with_the_reason),
 	cmocka_unit_test(a_head_without_end_is_431_and_a_slow_one_408),
 	cmocka_unit_test(a_body_that_stops_coming_is_408_and_an_idle_connection_is_closed),
+	cmocka_unit_test(a_tunnel_that_stays_silent_gives_504_and_cancels_the_request),
+	cmocka_unit_test(the_limits_of_applications_are_settings),
 	cmocka_unit_test(a_connection_moves_to_the_worker_that_has_the_tunnel),
 	cmocka_unit_test(a_locked_subaccount_gets_403_and_a_revoked_tunnel_is_cut),
 	cmocka_unit_test(a_revoked_tunnel_takes_no_request_even_before_the_sweep),

@@ -130,10 +130,11 @@ static void stage_ignore(struct stream *st UNUSED, enum stream_event event UNUSE
 
 static void stage_tunnel_up(struct stage *s);
 
-static void stage_start(struct stage *s)
+static void stage_start_with(struct stage *s, const struct relay_limits *limits)
 {
 	const struct worker_settings settings_of_stage = {
 		.token_url = "https://tokens.test",
+		.limits = *limits,
 		.directory = &s->fake.cell,
 		.elsewhere = stage_elsewhere,
 		.move = stage_move,
@@ -151,6 +152,11 @@ static void stage_start(struct stage *s)
 	fake_token(&s->fake, FAKE_SUBACCOUNT, 3600, &s->token);
 	assert_ok(loop_new_simulated(s->now, &s->loop, &err), &err);
 	assert_ok(worker_new(s->loop, &settings_of_stage, &s->worker, &err), &err);
+}
+
+static void stage_start(struct stage *s)
+{
+	stage_start_with(s, &(const struct relay_limits){0});
 }
 
 /* Reads what the application got. */
