@@ -283,7 +283,8 @@ static void server_ended(struct monitor *m, int status)
 	/* Its keyd has nobody left to serve, and would end by itself: sooner is faster. */
 	kill_child(&m->keyd, SIGKILL);
 	m->keyd.start_at = 0;
-	m->server.start_at = pace_next(&m->server.pace, clock_now());
+	m->server.start_at = WIFEXITED(status) ? pace_failed(&m->server.pace, clock_now())
+					       : pace_next(&m->server.pace, clock_now());
 }
 
 static void reap(struct monitor *m)
@@ -377,6 +378,25 @@ static bool make_folder(const char *path, struct err *err)
 	return true;
 }
 
+/* Looked at before the key is made: its folder tells where it will be. */
+static bool key_is_apart(const struct monitor_settings *s, struct err *err)
+{
+	struct str path = str_of(s->master_key_path);
+	size_t slash = str_find_last(path, '/');
+	AUTO_FREE char *folder = slash == path.len ? str_dup(STR("."))
+				 : slash == 0      ? str_dup(STR("/"))
+						   : str_dup(str_first(path, slash));
+
+	if (sandbox_is_inside(folder, s->state_dir) ||
+	    sandbox_is_inside(s->master_key_path, s->state_dir)) {
+		return err_set(err, ERR_CONFIG,
+			       "the master key %s lies in the state folder, where the server may "
+			       "read: move it to another folder (master.key.file)",
+			       s->master_key_path);
+	}
+	return true;
+}
+
 static bool prepare(struct monitor *m, struct err *err)
 {
 	const struct monitor_settings *s = m->settings;
@@ -388,18 +408,12 @@ static bool prepare(struct monitor *m, struct err *err)
 		return err_set(err, ERR_CONFIG, "the name of the state folder is too long");
 	}
 	bool first_start = stat(folder.at, &st) != 0;
-	if (!make_folder(s->state_dir, err)) {
+	if (!make_folder(s->state_dir, err) || !key_is_apart(s, err)) {
 		return false;
 	}
 	/* The key before the folder that makes it obligatory: kill -9 between them heals. */
 	if (!master_open(s->master_key_path, first_start, &m->master, err)) {
 		return false;
-	}
-	if (sandbox_is_inside(s->master_key_path, s->state_dir)) {
-		return err_set(err, ERR_CONFIG,
-			       "the master key %s lies in the state folder, where the server may "
-			       "read: move it to another folder",
-			       s->master_key_path);
 	}
 	return make_folder(folder.at, err) && watch_signals(m, err);
 }

@@ -6,8 +6,9 @@
  * It opens the source of the master key, starts drawbridge-keyd with the descriptor and one end of
  * KEYS_SOCKETS socket pairs, and then the server (the same binary, re-executed) with a control
  * socket. When keyd dies it is started again at once (with a pause when it dies more than 5 times a
- * second) and the server gets new sockets. When the server dies unasked it is started again; when
- * it exits 0, or 2 (configuration), the monitor ends with that status. SIGTERM and SIGINT are
+ * second) and the server gets new sockets. When the server dies unasked it is started again, with
+ * growing pauses when it ends with an error (see pace.h); when it exits 0, or 2 (configuration),
+ * the monitor ends with that status. SIGTERM and SIGINT are
  * passed on, SIGHUP too.
  */
 #include "base/err.h"

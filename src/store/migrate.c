@@ -119,7 +119,7 @@ static bool next_step(struct db *db, void *user, struct err *err)
 		return false;
 	}
 	if (applied > last + 1) {
-		return err_set(err, ERR_STORE,
+		return err_set(err, ERR_CONFIG,
 			       "the database is at version %lld of \"%s\", this program knows %d: "
 			       "it was written by a newer version, use that one",
 			       (long long)applied, set->module, last);

@@ -22,7 +22,7 @@ static sqlite3_stmt *native(const struct stmt *st)
 
 static bool fail_damaged(const struct db *db, const char *why, struct err *err)
 {
-	return err_set(err, ERR_STORE,
+	return err_set(err, ERR_SYSTEM,
 		       "the database file %s is damaged (%s): stop the program, keep the file, and "
 		       "put a backup in its place, or salvage it with `sqlite3 %s .recover`",
 		       db->store->path, why, db->store->path);

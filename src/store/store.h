@@ -26,7 +26,7 @@ enum {
 
 /*
  * "sqlite:/path/file.db" (WAL, synchronous=FULL, mode 0600) or "postgresql://…". Opens one
- * connection to see that it works; a corrupt file is ERR_STORE with the next step in the text.
+ * connection to see that it works; a corrupt file is ERR_SYSTEM with the next step in the text.
  * Connections that broke are opened again when they are taken.
  */
 NODISCARD bool store_open(const char *url, unsigned connections, struct store **out,

@@ -79,7 +79,7 @@ static void a_schema_may_be_one_version_ahead(void **state)
 	assert_true(migrate(state, two, &err));
 	assert_true(migrate(state, one, &err));
 	assert_false(migrate(state, none, &err));
-	assert_int_equal(err.kind, ERR_STORE);
+	assert_int_equal(err.kind, ERR_CONFIG);
 	assert_non_null(strstr(err.text, "newer version"));
 }
 

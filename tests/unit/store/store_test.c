@@ -391,7 +391,7 @@ static void a_file_that_is_no_database_is_refused_with_the_next_step(void **stat
 	d->store = NULL;
 	fill(d->path, "this is not a database ", 1000);
 	assert_false(store_open(d->url, 1, &s, &err));
-	assert_int_equal(err.kind, ERR_STORE);
+	assert_int_equal(err.kind, ERR_SYSTEM);
 	assert_non_null(strstr(err.text, "is damaged"));
 	assert_non_null(strstr(err.text, "backup"));
 }
@@ -412,7 +412,7 @@ static void a_damaged_page_is_found_at_the_start(void **state)
 	assert_int_equal(sizeof(junk), pwrite(fd, junk, sizeof(junk), 4096));
 	close(fd);
 	assert_false(store_open(d->url, 1, &s, &err));
-	assert_int_equal(err.kind, ERR_STORE);
+	assert_int_equal(err.kind, ERR_SYSTEM);
 	assert_non_null(strstr(err.text, "is damaged"));
 }
 
