@@ -17,6 +17,7 @@ static void forget_request(struct connection *c)
 	arena_free(TAKE(c->arena));
 	c->call = (struct http_call){0};
 	c->head = (struct http_head){0};
+	c->path = (struct http_path){0};
 	c->head_begun = false;
 }
 
@@ -194,12 +195,13 @@ static void count_refusal(struct connection *c, unsigned status)
 	}
 }
 
+/* A path that was not understood is shown as it came: hooks choose the form of an error by it. */
 void connection_prepare_call(struct connection *c)
 {
 	c->call = (struct http_call){
 		.arena = c->arena,
 		.head = &c->head,
-		.path = c->path.path,
+		.path = c->path.path.at ? c->path.path : c->head.path,
 		.query = c->path.query,
 		.peer = c->peer,
 		.peer_state = c->peer_state,
@@ -231,6 +233,9 @@ void connection_refuse_and_count(struct connection *c, unsigned status, const ch
 {
 	count_refusal(c, status);
 	c->keep_alive = false;
+	if (c->stream != NULL) {
+		stream_expect_more(c->stream); /* most likely it is still sending */
+	}
 	connection_refuse(c, status, why);
 }
 

@@ -127,7 +127,10 @@ static void route_request(struct connection *c)
 		begin_body(c);
 		return;
 	}
-	c->keep_alive &= c->head.body == HTTP_BODY_NONE; /* a body would be in the way */
+	if (c->head.body != HTTP_BODY_NONE) { /* it would be in the way */
+		c->keep_alive = false;
+		stream_expect_more(c->stream);
+	}
 	if (outcome == ROUTE_METHOD) {
 		answer_allow(c, buf_str(&allow));
 	} else {

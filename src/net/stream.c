@@ -168,6 +168,11 @@ void stream_close_after_flush(struct stream *s, msec_t timeout)
 	stream_flush_soon(s);
 }
 
+void stream_expect_more(struct stream *s)
+{
+	s->expects_more = true;
+}
+
 void stream_finish(struct stream *s)
 {
 	if (!s->finishing) {

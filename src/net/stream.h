@@ -51,6 +51,9 @@ void stream_start_tls(struct stream *s, struct tls_engine *take, struct jobs *jo
 /* Sends what is queued and FIN, then closes; no more events. If the peer is still sending then, its
  * bytes are thrown away for up to 2 s, so that the answer is not lost to a reset. */
 void stream_close_after_flush(struct stream *s, msec_t timeout);
+/* Says that the peer is in the middle of sending: stream_close_after_flush() then throws bytes away
+ * even when none are here at that moment. */
+void stream_expect_more(struct stream *s);
 void stream_close(struct stream *s);
 /* As stream_close(), but the peer sees a reset and not an end: what it got is cut short. */
 void stream_abort(struct stream *s);

@@ -57,7 +57,8 @@ struct stream {
 	bool filling;   /* inside the filler */
 	bool finishing; /* FIN when everything went */
 	bool finished;
-	bool broken; /* writing failed for good */
+	bool expects_more; /* stream_expect_more() */
+	bool broken;       /* writing failed for good */
 
 	struct tls_engine *tls;
 	struct connecting *connecting;

@@ -299,7 +299,9 @@ static void linger(struct stream *s)
 	char *into = loop_scratch(s->loop);
 	ssize_t n = s->eof ? 0 : recv(s->fd, into, LOOP_SCRATCH, MSG_DONTWAIT);
 
-	if (n <= 0 && stream_peek(s).len == 0) {
+	bool is_over = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+
+	if (is_over || (n < 0 && !s->expects_more && stream_peek(s).len == 0)) {
 		stream_close(s);
 		return;
 	}

@@ -183,6 +183,9 @@ void front_next_request(struct front *f)
 
 	front_let_go(f, early ? FRONT_H2_DONE : FRONT_H2_NONE);
 	h1_body_fini(&f->body);
+	if (early) {
+		stream_expect_more(f->stream); /* the rest of a body that nobody wants */
+	}
 	if (early || !f->keep_alive || f->worker->draining) {
 		close_in_order(f);
 		return;

@@ -86,6 +86,16 @@ static bool authorize(struct http_call *call)
 	return true;
 }
 
+/* Reads what hooks may read, also where there was no handler. */
+static bool render_error(struct http_call *call, unsigned status, const char *detail)
+{
+	if (!str_starts(call->path, STR("/plain/"))) {
+		return false;
+	}
+	http_answer_text(call, status, "text/plain", str_of(detail));
+	return true;
+}
+
 static void dial(struct stage *s)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET,
@@ -103,8 +113,11 @@ static void start(struct stage *s)
 	*s = (struct stage){.fd = -1, .seen = BUF(1 << 20)};
 	assert_ok(loop_new_simulated(1000, &s->loop, &err), &err);
 	assert_ok(jobs_new("unit", 2, 10, &s->jobs, &err), &err);
-	struct http_server_settings settings = {
-		.tables = tables, .jobs = s->jobs, .authorize = authorize, .title = "Unit"};
+	struct http_server_settings settings = {.tables = tables,
+						.jobs = s->jobs,
+						.authorize = authorize,
+						.render_error = render_error,
+						.title = "Unit"};
 	assert_ok(http_server_new(s->loop, &settings, &s->server, &err), &err);
 	assert_ok(http_server_listen(s->server, "127.0.0.1:0", NULL, NULL, &s->port, &err), &err);
 	dial(s);
@@ -213,6 +226,28 @@ TEST(what_is_not_there_and_what_is_not_served_are_told_apart)
 	assert_true(str_contains(seen, STR("HTTP/1.1 204 No Content\r\nAllow: POST\r\n")));
 	assert_true(str_contains(seen, STR("HTTP/1.1 403 Forbidden")));
 	stop(&s);
+}
+
+TEST(a_bad_head_or_path_behind_a_good_request_sees_nothing_of_that_one)
+{
+	static const char *const bad[] = {
+		"GET /plain/%00 HTTP/1.1\r\nHost: h\r\n\r\n",
+		"GET /items/%zz HTTP/1.1\r\nHost: h\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost : h\r\n\r\n",
+	};
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct stage s;
+		start(&s);
+		say(&s, "GET /items/a HTTP/1.1\r\nHost: h\r\n\r\n");
+		expect(&s, "\r\n\r\na");
+		turn(&s); /* the first request's memory is given back */
+		turn(&s);
+		say(&s, bad[i]);
+		expect(&s, "HTTP/1.1 400 ");
+		expect(&s, i == 0 ? "text/plain" : "problem+json");
+		expect_eof(&s);
+		stop(&s);
+	}
 }
 
 TEST(a_body_over_the_routes_limit_is_refused_early_and_counted)
@@ -349,6 +384,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(head_tells_the_length_and_sends_nothing),
 	cmocka_unit_test(a_client_that_waits_for_100_gets_it),
 	cmocka_unit_test(what_is_not_there_and_what_is_not_served_are_told_apart),
+	cmocka_unit_test(a_bad_head_or_path_behind_a_good_request_sees_nothing_of_that_one),
 	cmocka_unit_test(a_body_over_the_routes_limit_is_refused_early_and_counted),
 	cmocka_unit_test(malformed_and_oversized_heads_are_refused_and_counted),
 	cmocka_unit_test(a_slow_head_and_a_slow_body_are_ended_and_an_idle_connection_silently),

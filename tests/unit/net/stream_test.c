@@ -262,6 +262,28 @@ TEST(closing_after_the_flush_sends_all_and_waits_for_a_peer_that_still_sends)
 	stop();
 }
 
+TEST(a_peer_that_is_known_to_send_on_is_waited_for_though_nothing_is_here)
+{
+	struct seen seen = SEEN;
+	int peer;
+
+	start();
+	struct stream *s = stream_and_peer(&seen, &peer);
+	stream_write(s, STR("413"));
+	stream_expect_more(s);
+	stream_close_after_flush(s, SEC(5));
+	loop_turn(l, 0);
+	put(peer, "the rest"); /* would be answered with a reset if it were closed already */
+	loop_turn(l, 0);
+	assert_str(get(peer), "413");
+	shutdown(peer, SHUT_WR);
+	loop_turn(l, 0);
+	loop_turn(l, 0);
+	assert_int_equal(send(peer, "x", 1, MSG_NOSIGNAL), -1);
+	close(peer);
+	stop();
+}
+
 TEST(a_peer_that_never_ends_is_cut_after_the_time_for_lingering)
 {
 	struct seen seen = SEEN;
@@ -369,6 +391,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_answer_is_read_before_the_failure_to_send_is_told),
 	cmocka_unit_test(closing_inside_the_event_is_the_last_that_is_heard),
 	cmocka_unit_test(closing_after_the_flush_sends_all_and_waits_for_a_peer_that_still_sends),
+	cmocka_unit_test(a_peer_that_is_known_to_send_on_is_waited_for_though_nothing_is_here),
 	cmocka_unit_test(a_peer_that_never_ends_is_cut_after_the_time_for_lingering),
 	cmocka_unit_test(a_moved_stream_takes_its_unread_bytes_along),
 	cmocka_unit_test(connecting_goes_on_to_the_next_address),
