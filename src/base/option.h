@@ -53,6 +53,12 @@ NODISCARD bool options_read_environment(const struct option *table, void *object
  */
 NODISCARD bool options_read_words(const struct option *table, void *object, int n, char **words,
 				  int *used, struct err *err);
+/*
+ * After a file was read again into `fresh`: rows marked "live" that differ are swapped, so `object`
+ * has the new value and `fresh` frees the old one. Keys of the others that differ are appended to
+ * `waiting`, with commas: they wait for a restart. Returns how many were taken over.
+ */
+size_t options_apply(const struct option *table, void *object, void *fresh, struct buf *waiting);
 void options_write_help(const struct option *table, struct buf *out);
 void options_write_example(const struct option *table, struct buf *out); /* the commented file */
 void options_write_man(const struct option *table,
