@@ -41,10 +41,8 @@ static struct daemon_place place_of(const struct cloud_options *o)
 		.config_file = o->config_file ? o->config_file : program.config,
 		.log_level = o->log_level,
 		.log_format = o->log_format,
-		.key_classes = 1U << KEYS_CLASS_LISTENER |
-			       (strcmp(o->role, "relay") == 0
-					? 0U
-					: 1U << KEYS_CLASS_CA | 1U << KEYS_CLASS_TOKEN),
+		.key_classes =
+			1U << KEYS_CLASS_LISTENER | 1U << KEYS_CLASS_CA | 1U << KEYS_CLASS_TOKEN,
 	};
 }
 
@@ -55,14 +53,21 @@ static bool has_role(const struct cloud *c, const char *role)
 
 static bool check_options(const struct cloud_options *o, struct err *err)
 {
-	static const char *const roles[] = {"all", "relay", "control"};
+	static const char *const roles[] = {"all", "control"};
 
+	if (strcmp(o->role, "relay") == 0) {
+		return err_set(
+			err, ERR_CONFIG,
+			"role relay is not there yet: a relay without the CA's keys cannot get "
+			"its listener's certificate. Run role all on each node, with one "
+			"database and one master key");
+	}
 	for (size_t i = 0; i < COUNT(roles); i++) {
 		if (strcmp(o->role, roles[i]) == 0) {
 			return true;
 		}
 	}
-	return err_set(err, ERR_CONFIG, "role: all, relay or control");
+	return err_set(err, ERR_CONFIG, "role: all or control");
 }
 
 /* ---- state ---- */
@@ -134,6 +139,43 @@ static void changed(void *user)
 	directory_watch_poke(c->watch);
 }
 
+static void password_changed(void *user)
+{
+	struct cloud *c = user;
+
+	daemon_forget_code(c->options.state_dir);
+}
+
+/* The setup code is made once, and goes when the password was changed, even by another node. */
+static bool first_start(struct cloud *c, struct err *err)
+{
+	char code[DAEMON_SETUP_CODE];
+	bool made = false;
+
+	switch (console_setup(c->store, err)) {
+	case CONSOLE_SETUP_FAILED:
+		return false;
+	case CONSOLE_SETUP_INITIAL:
+		return true;
+	case CONSOLE_SETUP_DONE:
+		daemon_forget_code(c->options.state_dir);
+		return true;
+	case CONSOLE_SETUP_FIRST:
+		break;
+	}
+	if (!daemon_setup_code(c->options.state_dir, code, err) ||
+	    !console_first_start(c->store, str_of(code), &made, err)) {
+		return false;
+	}
+	if (made) {
+		daemon_show_code(c->options.state_dir, code);
+	} else { /* another node was first: its code is the one */
+		daemon_forget_code(c->options.state_dir);
+	}
+	explicit_bzero(code, sizeof(code));
+	return true;
+}
+
 static bool open_console(struct cloud *c, struct err *err)
 {
 	const struct session_settings sessions = {
@@ -146,23 +188,13 @@ static bool open_console(struct cloud *c, struct err *err)
 		.service_key = token_service_key,
 		.service_key_user = c->rooms.tokens,
 		.changed = changed,
+		.password_changed = password_changed,
 		.changed_user = c,
 	};
-	char code[DAEMON_SETUP_CODE];
-	bool made = false;
-
 	c->sessions = sessions_new(&sessions);
 	settings.sessions = c->sessions;
 	memcpy(settings.root_pin, ca_root_pin(c->rooms.ca), sizeof(settings.root_pin));
-	if (!daemon_setup_code(c->options.state_dir, code, err) ||
-	    !console_first_start(c->store, str_of(code), &made, err)) {
-		return false;
-	}
-	if (made) {
-		daemon_show_code(c->options.state_dir, code);
-	}
-	explicit_bzero(code, sizeof(code));
-	return console_new(&settings, &c->rooms.console, err);
+	return first_start(c, err) && console_new(&settings, &c->rooms.console, err);
 }
 
 /* ---- listeners ---- */

@@ -17,7 +17,7 @@ const struct option cloud_option_table[] = {
 	{"user", FIELD(user), NULL, 0, 0,
 	 "user that the server becomes when started as root; default: stay", "restart"},
 	{"role", FIELD(role), "all", 0, 0,
-	 "all, relay (tunnels and proxy only) or control (console and APIs only)", "restart"},
+	 "all, or control (console, APIs and EST only, no tunnels)", "restart"},
 	{"node.name", FIELD(node_name), NULL, 0, 0,
 	 "name of this node among relays; default: the host's name", "restart"},
 	{"region.host", FIELD(region_host), "localhost:9444", 0, 0,

@@ -5,7 +5,7 @@
 
 struct cloud_options {
 	char *config_file, *state_dir, *database, *master_key_file, *keyd_path, *user;
-	char *role;        /* "all", "relay", "control" */
+	char *role;        /* "all", "control" */
 	char *node_name;   /* of this relay in claims; empty: host name */
 	char *region_host; /* host[:port] that connectors dial */
 	char *listen_console, *listen_tunnel, *listen_proxy, *listen_metrics;

@@ -30,11 +30,39 @@ void console_free(struct console *c)
 	}
 }
 
+#define ADMINISTRATOR "Administrator"
+
+enum console_setup console_setup(struct store *s, struct err *err)
+{
+	struct directory_user user;
+	int64_t n;
+
+	if (!directory_user_count(s, &n, err)) {
+		return CONSOLE_SETUP_FAILED;
+	}
+	if (n == 0) {
+		return CONSOLE_SETUP_FIRST;
+	}
+	if (directory_user_find(s, STR(ADMINISTRATOR), &user, err)) {
+		return user.must_change ? CONSOLE_SETUP_INITIAL : CONSOLE_SETUP_DONE;
+	}
+	return err->kind == ERR_MISSING ? CONSOLE_SETUP_DONE : CONSOLE_SETUP_FAILED;
+}
+
+void console_password_changed(const struct http_call *call, struct str name)
+{
+	const struct console_settings *s = &console_of(call)->settings;
+
+	if (s->password_changed != NULL && str_eq(name, STR(ADMINISTRATOR))) {
+		s->password_changed(s->changed_user);
+	}
+}
+
 bool console_first_start(struct store *s, struct str setup_code, bool *made, struct err *err)
 {
 	const struct directory_actor actor = {.who = STR("system"), .from = STR("")};
-	struct directory_user user = {.name = "Administrator",
-				      .display_name = "Administrator",
+	struct directory_user user = {.name = ADMINISTRATOR,
+				      .display_name = ADMINISTRATOR,
 				      .roles = DIRECTORY_ROLE_ADMINISTRATOR,
 				      .must_change = true};
 	int64_t n;

@@ -60,7 +60,9 @@ struct console_settings {
 	void *service_key_user;
 	/* After a change: makes the workers' snapshot newer at once (directory_watch_poke). */
 	void (*changed)(void *user);
-	void *changed_user;
+	/* Administrator's password was changed: the setup code is void. May be NULL. */
+	void (*password_changed)(void *user);
+	void *changed_user; /* of both */
 };
 
 NODISCARD bool console_new(const struct console_settings *settings, struct console **out,
@@ -69,6 +71,13 @@ void console_free(struct console *c);
 extern const struct http_route console_routes[];
 /* For http_server_settings.authorize of a server whose `user` is the console's holder. */
 bool console_authorize(struct http_call *call, struct console *c);
+enum console_setup {
+	CONSOLE_SETUP_FAILED,
+	CONSOLE_SETUP_FIRST,   /* there is no user yet: console_first_start() */
+	CONSOLE_SETUP_INITIAL, /* Administrator has the setup code still */
+	CONSOLE_SETUP_DONE,
+};
+enum console_setup console_setup(struct store *s, struct err *err);
 /* At the first start: makes Administrator with `setup_code` as a password that must be changed. */
 NODISCARD bool console_first_start(struct store *s, struct str setup_code, bool *made,
 				   struct err *err);

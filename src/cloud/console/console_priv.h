@@ -49,6 +49,7 @@ NODISCARD bool console_check_password(struct http_call *call, struct str name, s
 				      struct directory_user *out);
 /* A change was made: tells the workers. */
 void console_changed(const struct http_call *call);
+void console_password_changed(const struct http_call *call, struct str name);
 /* Into the chain of denied attempts; bounded per second. */
 void console_note_denied(struct http_call *call, struct str who, const char *why);
 

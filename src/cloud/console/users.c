@@ -277,6 +277,7 @@ void console_password(struct http_call *call)
 	bool ok = directory_user_set_password(console_store(call), &console_caller(call)->actor,
 					      name, new, !own, &err);
 	if (ok) {
+		console_password_changed(call, name);
 		session_end_user(console_of(call)->settings.sessions, name);
 	}
 	console_finish(call, ok, &err);

@@ -2,6 +2,26 @@
 
 #include "unit/cloud/console/fixture.h"
 
+static void the_setup_code_is_in_force_until_it_is_changed(void **state)
+{
+	struct world *w = empty(state);
+	bool made;
+	struct err err;
+
+	assert_int_equal(console_setup(w->database->store, &err), CONSOLE_SETUP_FIRST);
+	assert_ok(console_first_start(w->database->store, STR(SETUP_CODE), &made, &err), &err);
+	assert_int_equal(console_setup(w->database->store, &err), CONSOLE_SETUP_INITIAL);
+	w->admin = log_in(w, "Administrator", SETUP_CODE);
+	asks(w, &w->admin, "PUT", V1 "/users/Administrator/password",
+	     "{\"oldPassword\":\"guess\",\"newPassword\":\"" PASSWORD "\"}", 401);
+	assert_int_equal(w->passwords, 0);
+	asks(w, &w->admin, "PUT", V1 "/users/Administrator/password",
+	     "{\"oldPassword\":\"" SETUP_CODE "\",\"newPassword\":\"" PASSWORD "\"}", 204);
+	assert_int_equal(w->passwords, 1);
+	assert_int_equal(console_setup(w->database->store, &err), CONSOLE_SETUP_DONE);
+	end(w);
+}
+
 static void the_first_start_makes_one_administrator(void **state)
 {
 	struct world *w = fresh(state);
@@ -81,6 +101,7 @@ static void denied_attempts_are_recorded_and_bounded(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		ON_BOTH(the_setup_code_is_in_force_until_it_is_changed),
 		ON_BOTH(the_first_start_makes_one_administrator),
 		ON_BOTH(nothing_else_works_until_the_setup_code_is_changed),
 		ON_BOTH(lists_come_in_pages),

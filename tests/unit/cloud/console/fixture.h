@@ -26,6 +26,7 @@ struct world {
 	struct console *console;
 	struct cloud_rooms rooms;
 	unsigned changes; /* told to the workers */
+	int passwords;    /* changed by Administrator */
 	struct login admin, alice;
 	char subaccount[DIRECTORY_UUID]; /* Plant, which alice owns */
 	/* the last answer */
@@ -49,6 +50,11 @@ static void count_change(void *user)
 	unsigned *n = user;
 
 	(*n)++;
+}
+
+static void count_password(void *user)
+{
+	CONTAINER_OF(user, struct world, changes)->passwords++;
 }
 
 static void keep_answer(struct world *w, struct fixture *f)
@@ -193,6 +199,7 @@ UNUSED static struct world *empty(void **state)
 						  .issuing_pem = STR("issuing"),
 						  .service_key = fake_service_key,
 						  .changed = count_change,
+						  .password_changed = count_password,
 						  .changed_user = &w->changes};
 	assert_ok(console_new(&settings, &w->console, &err), &err);
 	w->rooms.console = w->console;
