@@ -354,11 +354,24 @@ static bool make_threads(struct relay *r, struct err *err)
 	return true;
 }
 
+static void keep_texts(struct relay *r)
+{
+	struct relay_settings *s = &r->settings;
+
+	r->node = must_strdup(s->node);
+	r->region_host = must_strdup(s->region_host);
+	r->token_url = s->token_url ? must_strdup(s->token_url) : NULL;
+	s->node = r->node;
+	s->region_host = r->region_host;
+	s->token_url = r->token_url;
+}
+
 bool relay_new(const struct relay_settings *settings, struct relay **out, struct err *err)
 {
 	struct relay *r = NEW(struct relay);
 
 	r->settings = *settings;
+	keep_texts(r);
 	r->n = settings->workers < 1 ? 1 : settings->workers;
 	r->n = r->n > RELAY_WORKERS_MAX ? RELAY_WORKERS_MAX : r->n;
 	r->holds = holds_new(r->n, str_of(settings->node));
@@ -402,6 +415,9 @@ void relay_free(struct relay *r)
 			    LOG_ERR(&err));
 	}
 	holds_free(r->holds);
+	free(r->node);
+	free(r->region_host);
+	free(r->token_url);
 	free(r);
 }
 

@@ -24,6 +24,7 @@ enum {
 	RELAY_COUNT_WAIT_MS = 1000,
 };
 
+/* The texts are copied. */
 struct relay_settings {
 	unsigned workers;                /* 1 to RELAY_WORKERS_MAX */
 	const char *proxy;               /* "127.0.0.1:20003"; port 0: any */

@@ -95,16 +95,21 @@ static void start(struct world *w, void **state)
 	assert_ok(directory_watch_start(w->store, &w->cell, &w->watch, &err), &err);
 	assert_ok(loop_new(&w->control, &err), &err);
 	assert_ok(jobs_new("test", 2, 1000, &w->jobs, &err), &err);
+	/* Texts that are gone when the caller returned, as those of a real program may be. */
+	char node[] = "node-1", region[] = REGION, token_url[] = "https://tokens.test";
 	const struct relay_settings settings = {.workers = 2,
 						.proxy = "127.0.0.1:0",
-						.node = "node-1",
-						.region_host = REGION,
-						.token_url = "https://tokens.test",
+						.node = node,
+						.region_host = region,
+						.token_url = token_url,
 						.store = w->store,
 						.directory = &w->cell,
 						.control = w->control,
 						.jobs = w->jobs};
 	assert_ok(relay_new(&settings, &w->relay, &err), &err);
+	memset(node, '?', sizeof(node) - 1);
+	memset(region, '?', sizeof(region) - 1);
+	memset(token_url, '?', sizeof(token_url) - 1);
 	w->rooms.relay = w->relay;
 }
 
@@ -276,13 +281,21 @@ static void expect_detail(const struct world *w, const char *part)
 
 /* ---- applications ---- */
 
-static int open_client(struct world *w, const char *location)
+static int send_request(struct world *w, struct str request)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET,
 				.sin_port = htons(relay_proxy_port(w->relay)),
 				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	AUTO_BUF struct buf claims = BUF(KIB(1)), request = BUF(KIB(8));
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(send(fd, request.at, request.len, 0), request.len);
+	return fd;
+}
+
+static int open_client(struct world *w, const char *location)
+{
+	AUTO_BUF struct buf claims = BUF(KIB(1)), request = BUF(KIB(8));
 	struct err err;
 
 	buf_addf(&claims, "{\"zid\":\"" SUBACCOUNT "\",\"client_id\":\"%s\",\"exp\":%lld}",
@@ -293,14 +306,12 @@ static int open_client(struct world *w, const char *location)
 		 location);
 	assert_ok(jose_sign(w->key, "k1", NULL, buf_str(&claims), &request, &err), &err);
 	buf_add_str(&request, STR("\r\n\r\n"));
-	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(send(fd, request.at, request.len, 0), request.len);
-	return fd;
+	return send_request(w, buf_str(&request));
 }
 
-static void ask(struct world *w, const char *location, char *answer, size_t size)
+static void take_answer(struct world *w, int take_fd, char *answer, size_t size)
 {
-	int fd = open_client(w, location);
+	AUTO_FD int fd = take_fd;
 	ssize_t n = -1;
 
 	for (msec_t end = clock_now() + PATIENCE_MS; n < 0 && clock_now() < end;) {
@@ -308,7 +319,11 @@ static void ask(struct world *w, const char *location, char *answer, size_t size
 		n = recv(fd, answer, size - 1, MSG_DONTWAIT);
 	}
 	answer[n > 0 ? n : 0] = '\0';
-	close(fd);
+}
+
+static void ask(struct world *w, const char *location, char *answer, size_t size)
+{
+	take_answer(w, open_client(w, location), answer, size);
 }
 
 /* ---- tests ---- */
@@ -333,6 +348,21 @@ static void requests_find_the_tunnel_whichever_worker_took_them(void **state)
 	assert_int_equal(sum.tunnels, 1);
 	ask(&w, "nowhere", answer, sizeof(answer));
 	assert_true(str_starts(str_of(answer), STR("HTTP/1.1 503 ")));
+	stop(&w);
+}
+
+static void who_has_no_token_is_told_where_to_get_one(void **state)
+{
+	struct world w;
+	char answer[4000];
+
+	start(&w, state);
+	take_answer(&w, send_request(&w, STR("GET http://erp/ HTTP/1.1\r\nHost: erp\r\n\r\n")),
+		    answer, sizeof(answer));
+	assert_true(str_starts(str_of(answer), STR("HTTP/1.1 407 ")));
+	if (!str_contains(str_of(answer), STR("with one from https://tokens.test."))) {
+		fail_msg("got \"%s\"", answer);
+	}
 	stop(&w);
 }
 
@@ -470,6 +500,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_SQLITE(requests_find_the_tunnel_whichever_worker_took_them),
+		ON_SQLITE(who_has_no_token_is_told_where_to_get_one),
 		ON_SQLITE(a_dial_is_refused_with_the_reason),
 		ON_SQLITE(a_location_is_held_by_who_answers_and_lost_by_who_does_not),
 		ON_SQLITE(the_newest_dial_of_an_installation_replaces_the_oldest_tunnel),
