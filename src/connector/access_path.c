@@ -92,12 +92,22 @@ static int escape_at(struct str s, size_t i, struct err *err)
 	return c;
 }
 
+/* Where ';' or its escape begins: a proxy in front of a servlet engine may decode it. */
+static size_t find_semicolon(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.at[i] == ';' || str_starts_nocase(str_skip(s, i), STR("%3b"))) {
+			return i;
+		}
+	}
+	return s.len;
+}
+
 /* Segments "", "." and ".."; what follows a ';' is a parameter of the segment to some servers. */
 static bool segment_is_fine(struct str path, size_t from, size_t to, struct err *err)
 {
 	struct str segment = {path.at + from, to - from};
-	size_t cut = str_find(segment, ';');
-	struct str name = str_first(segment, cut);
+	struct str name = str_first(segment, find_semicolon(segment));
 
 	if (segment.len == 0 && to < path.len) {
 		return err_set(err, ERR_PROTOCOL, "the path has an empty segment (\"//\") at %zu",

@@ -54,6 +54,9 @@ static void what_two_parsers_read_differently_is_refused(void **state)
 	assert_true(refuses(STR("/a/./b"), "\".\" segment"));
 	assert_true(refuses(STR("/a/."), "\".\" segment"));
 	assert_true(refuses(STR("/a/..;/b"), "\"..\" segment"));
+	/* nginx decodes it once and hands "..;" on to a servlet engine */
+	assert_true(refuses(STR("/a/..%3b/b"), "\"..\" segment"));
+	assert_true(refuses(STR("/a/.%3Bx/b"), "\".\" segment"));
 	assert_true(refuses(STR("/a/.;x=1"), "\".\" segment"));
 	assert_true(refuses(STR("/a//b"), "empty segment"));
 	assert_true(refuses(STR("//a"), "empty segment"));
