@@ -125,7 +125,9 @@ static bool read_claims(struct str text, struct token_facts *out, struct err *er
 
 static bool judge(struct token_facts *f, const struct directory_snapshot *snap, struct err *err)
 {
-	if (directory_snapshot_binding(snap, str_of(f->client_id)) == NULL) {
+	const char *owner = directory_snapshot_binding(snap, str_of(f->client_id));
+
+	if (owner == NULL) {
 		return err_set(err, ERR_DENIED,
 			       "the token's client \"%s\" is not known here (any more)",
 			       f->client_id);
@@ -135,6 +137,12 @@ static bool judge(struct token_facts *f, const struct directory_snapshot *snap, 
 	if (sa == NULL) {
 		return err_set(err, ERR_DENIED, "the token's subaccount %s is not known here",
 			       f->subaccount);
+	}
+	/* A client speaks for its own tenant, whatever else a token server may have signed. */
+	if (strcmp(owner, f->subaccount) != 0) {
+		return err_set(err, ERR_DENIED,
+			       "the token's client \"%s\" is not one of subaccount %s",
+			       f->client_id, f->subaccount);
 	}
 	f->locked = sa->locked;
 	return true;

@@ -19,6 +19,7 @@ struct directory_snapshot {
 	struct jose_keys *keys;
 	enum directory_judgement judgement;
 	bool no_binding;
+	const char *binding_of; /* NULL: the subaccount's own */
 };
 
 /* ---- what the relay calls ---- */
@@ -32,7 +33,10 @@ directory_snapshot_subaccount(const struct directory_snapshot *snap, struct str 
 const char *directory_snapshot_binding(const struct directory_snapshot *snap, struct str client_id)
 {
 	bool known = !snap->no_binding && str_eq(client_id, STR(FAKE_CLIENT));
-	return known ? snap->subaccount.id : NULL;
+	if (!known) {
+		return NULL;
+	}
+	return snap->binding_of ? snap->binding_of : snap->subaccount.id;
 }
 
 const struct jose_keys *directory_snapshot_keys(const struct directory_snapshot *snap)

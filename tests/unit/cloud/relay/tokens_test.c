@@ -101,6 +101,17 @@ TEST(what_the_directory_took_back_ends_a_token)
 	stop(&s);
 }
 
+TEST(a_client_speaks_for_its_own_subaccount_only)
+{
+	struct set s;
+
+	start(&s);
+	fake_token(&s.fake, FAKE_SUBACCOUNT, 60, &s.token);
+	s.snap->binding_of = "0d3f6f0e-0000-4000-8000-000000000009";
+	assert_err(check(&s, 1, clock_unix()), &s.err, ERR_DENIED, "is not one of subaccount");
+	stop(&s);
+}
+
 TEST(many_tokens_do_not_grow_the_table)
 {
 	struct set s;
@@ -142,6 +153,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_token_ends_at_its_time_also_when_it_is_known),
 	cmocka_unit_test(a_foreign_a_broken_and_a_huge_token_are_refused),
 	cmocka_unit_test(what_the_directory_took_back_ends_a_token),
+	cmocka_unit_test(a_client_speaks_for_its_own_subaccount_only),
 	cmocka_unit_test(many_tokens_do_not_grow_the_table),
 	cmocka_unit_test(a_token_is_found_in_both_schemes),
 };
