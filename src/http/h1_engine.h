@@ -79,4 +79,5 @@ void h1_write_request(struct buf *out, const struct http_head *head, bool keep_a
 /* See http_head.declared for an answer without a body. */
 void h1_write_response(struct buf *out, const struct http_head *head, bool keep_alive);
 void h1_write_chunk_head(struct buf *out, size_t len); /* then len bytes, then "\r\n" */
+/* Fields of http_is_framing() stay behind here, too. */
 void h1_write_last_chunk(struct buf *out, const struct http_field *trailers, size_t n);

@@ -167,7 +167,9 @@ void h1_write_last_chunk(struct buf *out, const struct http_field *trailers, siz
 	}
 	char *at = put(start, STR("0\r\n"));
 	for (size_t i = 0; i < n; i++) {
-		at = put_field(at, trailers[i].name, trailers[i].value);
+		if (!http_is_framing(trailers[i].name)) { /* RFC 9110, 6.5.1 */
+			at = put_field(at, trailers[i].name, trailers[i].value);
+		}
 	}
 	at = put(at, STR("\r\n"));
 	buf_commit(out, (size_t)(at - start));

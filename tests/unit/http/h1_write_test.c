@@ -72,10 +72,12 @@ TEST(an_answer_says_what_its_body_is)
 TEST(chunks_are_written_as_they_are_read)
 {
 	AUTO_BUF struct buf out = BUF(KIB(4));
-	const struct http_field trailer = {STR("A"), STR("b"), false};
+	const struct http_field trailer[] = {{STR("content-length"), STR("5"), false},
+					     {STR("A"), STR("b"), false},
+					     {STR("transfer-encoding"), STR("x"), false}};
 	h1_write_chunk_head(&out, 0x1a2b);
 	h1_write_chunk_head(&out, 9);
-	h1_write_last_chunk(&out, &trailer, 1);
+	h1_write_last_chunk(&out, trailer, COUNT(trailer));
 	h1_write_last_chunk(&out, NULL, 0);
 	assert_string_equal(out.at, "1a2b\r\n9\r\n0\r\nA: b\r\n\r\n0\r\n\r\n");
 }
