@@ -269,7 +269,9 @@ void h2_gather_end(struct h2_stream *s, bool end_stream)
 {
 	struct http_head *head = &s->head;
 	head->target = head->path.len ? head->path : head->authority;
-	if (!end_stream) {
+	/* An empty DATA frame may end these: a chunk of theirs would be read as the next answer. */
+	bool bodiless = s->is_head_request || head->status == 204 || head->status == 304;
+	if (!end_stream && !bodiless) {
 		head->body = s->has_length ? HTTP_BODY_LENGTH : HTTP_BODY_CHUNKED;
 	} else if (s->is_head_request || head->status == 304) {
 		head->declared = s->has_length ? HTTP_BODY_LENGTH : HTTP_BODY_TO_CLOSE;

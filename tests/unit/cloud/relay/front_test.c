@@ -661,6 +661,41 @@ TEST(a_drain_lets_the_answer_end_and_closes_what_is_idle)
 	stage_stop(&s);
 }
 
+/*
+ * The end of the stream in a frame of its own made the answer a chunked one, and its last chunk
+ * ("0") stood where the client expects the next answer: perhaps another tenant's.
+ */
+TEST(an_answer_that_has_no_body_gets_no_last_chunk)
+{
+	static const struct {
+		const char *method;
+		unsigned status;
+	} rows[] = {{"HEAD", 200}, {"GET", 204}, {"GET", 304}};
+	struct http_field trailer = {.name = STR("x-sum"), .value = STR("42")};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct stage s;
+		struct http_head head = {.status = rows[i].status, .body = HTTP_BODY_CHUNKED};
+		char text[80];
+
+		stage_start(&s);
+		stage_tunnel_up(&s);
+		snprintf(text, sizeof text, "%s http://erp/ HTTP/1.1\r\nHost: erp\r\n@\r\n",
+			 rows[i].method);
+		stage_ask(&s, text);
+		struct h2_stream *request = s.connector.request;
+		stage_respond(&s, &head, true);
+		h2_end(request, &trailer, 1);
+		tunnel_flush(s.connector.tunnel);
+		stage_settle(&s);
+		assert_true(str_ends(buf_str(&s.answer), STR("\r\n\r\n")));
+		assert_false(str_contains(buf_str(&s.answer), STR("\r\n\r\n0")));
+		assert_false(str_contains(buf_str(&s.answer), STR("chunked")));
+		assert_int_equal(s.worker->counters.requests_open, 0);
+		stage_stop(&s);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_request_goes_through_and_its_answer_comes_back),
 	cmocka_unit_test(a_lone_request_leaves_in_the_turn_in_which_it_came),
@@ -690,5 +725,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_locked_subaccount_gets_403_and_a_revoked_tunnel_is_cut),
 	cmocka_unit_test(a_revoked_tunnel_takes_no_request_even_before_the_sweep),
 	cmocka_unit_test(a_drain_lets_the_answer_end_and_closes_what_is_idle),
+	cmocka_unit_test(an_answer_that_has_no_body_gets_no_last_chunk),
 };
 UNIT_MAIN(tests)
