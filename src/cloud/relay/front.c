@@ -162,19 +162,19 @@ struct front *front_next(const struct front *f)
 	return f->next;
 }
 
-void front_drain(struct front *f)
-{
-	f->keep_alive = false;
-	if (f->state == FRONT_IDLE && stream_peek(f->stream).len == 0) {
-		front_close(f);
-	}
-}
-
 /* Sends what is queued and says goodbye; the front is gone. */
 static void close_in_order(struct front *f)
 {
 	stream_close_after_flush(TAKE(f->stream), FRONT_CLOSE_MS);
 	front_close(f);
+}
+
+void front_drain(struct front *f)
+{
+	f->keep_alive = false;
+	if (f->state == FRONT_IDLE && stream_peek(f->stream).len == 0) {
+		close_in_order(f); /* the last answer may still be leaving */
+	}
 }
 
 void front_next_request(struct front *f)
@@ -193,8 +193,8 @@ void front_next_request(struct front *f)
 	stream_consume(f->stream, f->offset);
 	f->offset = 0;
 	f->state = FRONT_IDLE;
-	f->counted = f->reading_head = f->interim_sent = false;
-	f->tries = f->hops = 0;
+	f->counted = f->reading_head = false;
+	f->tries = f->hops = f->n_interim = 0;
 	f->uncredited = 0;
 	front_deadline(f, f->worker->settings.limits.idle);
 }

@@ -19,8 +19,12 @@ enum {
 	FRONT_CLOSE_MS = 10000,       /* for the last bytes of an answer before a close */
 	FRONT_READ_LIMIT = 80 * 1024, /* unread bytes kept; more than HTTP_HEAD_MAX, to refuse it */
 	FRONT_REPLAY_MAX = 32 * 1024, /* bytes of head and body that can be sent again */
-	FRONT_HOPS_MAX = 2,           /* moves between workers for one request */
-	FRONT_TRIES_MAX = 3,          /* of one request, the first included */
+	/* Answers that a client does not read: with more the next pipelined request stays unread.
+	 */
+	FRONT_ANSWERS_MAX = 64 * 1024,
+	FRONT_INTERIM_MAX = 32, /* 1xx of one request; they have no flow control: more is 502 */
+	FRONT_HOPS_MAX = 2,     /* moves between workers for one request */
+	FRONT_TRIES_MAX = 3,    /* of one request, the first included */
 };
 
 void front_accept(struct worker *w, int take_fd);

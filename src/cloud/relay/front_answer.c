@@ -18,6 +18,11 @@ void front_on_sent(struct front *f)
 	give_credit(f);
 	if (f->h2 != NULL) {
 		front_watch(f);
+	} else if (f->state == FRONT_IDLE) {
+		if (!f->reading_head) { /* it takes the last answer: not idle yet */
+			front_deadline(f, f->worker->settings.limits.idle);
+		}
+		front_read_on(f); /* a pipelined one that waited for room */
 	}
 }
 
@@ -33,16 +38,24 @@ static void write_head(struct front *f, const struct http_head *from, bool keep)
 	stream_write(f->stream, buf_str(&f->worker->room));
 }
 
+static void on_interim(struct front *f, const struct http_head *head)
+{
+	if (++f->n_interim > FRONT_INTERIM_MAX) {
+		front_let_go(f, FRONT_H2_CANCEL);
+		front_refuse(f, 502, "The connector sends interim answers without end.");
+		front_read_on(f);
+	} else if (!f->is_http10) {
+		write_head(f, head, true);
+	}
+}
+
 static void on_head(struct front *f)
 {
 	const struct http_head *head = h2_head(f->h2);
 
 	f->heard = loop_now(f->worker->loop);
 	if (head->status / 100 == 1) {
-		if (!f->is_http10) {
-			f->interim_sent = true;
-			write_head(f, head, true);
-		}
+		on_interim(f, head);
 		return;
 	}
 	/* From here on nothing is sent twice. */
@@ -91,7 +104,7 @@ static void write_last_chunk(struct front *f, const struct http_field *fields, s
 
 static bool may_retry(const struct front *f, bool refused)
 {
-	if (!f->whole || f->interim_sent || f->tries >= FRONT_TRIES_MAX ||
+	if (!f->whole || f->n_interim > 0 || f->tries >= FRONT_TRIES_MAX ||
 	    f->worker->retry_saved < WORKER_RETRY_COST) {
 		return false;
 	}

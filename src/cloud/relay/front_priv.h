@@ -49,7 +49,8 @@ struct front {
 	/* its stream and the answer */
 	struct worker_tunnel *via;
 	struct h2_stream *h2;
-	bool interim_sent, chunked, trailers_sent;
+	unsigned n_interim; /* 1xx that came */
+	bool chunked, trailers_sent;
 	msec_t heard;      /* last progress of request or answer in the tunnel, loop time */
 	size_t uncredited; /* bytes of the answer that the client's socket has not yet taken */
 };

@@ -345,7 +345,7 @@ void front_read_on(struct front *f)
 {
 	struct worker *w = f->worker;
 
-	while (f->state == FRONT_IDLE) {
+	while (f->state == FRONT_IDLE && stream_queued(f->stream) < FRONT_ANSWERS_MAX) {
 		struct str in = stream_peek(f->stream);
 		struct http_head head;
 		unsigned status = 400;

@@ -1,5 +1,6 @@
 #include "cloud/relay/front.h"
 
+#include "cloud/relay/front_priv.h"
 #include "unit/cloud/relay/stage.h"
 
 #define GET_IT "GET http://erp:80/a?x=1 HTTP/1.1\r\nHost: erp:80\r\n@\r\n"
@@ -662,6 +663,71 @@ TEST(a_drain_lets_the_answer_end_and_closes_what_is_idle)
 }
 
 /*
+ * Each refusal is some eight times as long as the request that provokes it. They were queued as
+ * fast as requests came, without regard to a client that reads none: memory without a bound, and
+ * no token needed.
+ */
+TEST(pipelined_requests_wait_while_the_client_does_not_read_answers)
+{
+	static const char request[] = "GET http://e/ HTTP/1.1\r\nHost: e\r\n\r\n";
+	enum {
+		REQUESTS = 4000
+	};
+	struct stage s;
+	AUTO_BUF struct buf all = BUF(MIB(1));
+	size_t at = 0, most = 0;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_connect(&s);
+	for (int i = 0; i < REQUESTS; i++) {
+		buf_add_str(&all, str_of(request));
+	}
+	for (int i = 0; i < 100; i++) { /* nobody reads */
+		ssize_t n = send(s.client, all.at + at, all.len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+		at += n > 0 ? (size_t)n : 0;
+		loop_turn(s.loop, 0);
+		size_t queued = stream_queued(s.worker->fronts->stream);
+		most = queued > most ? queued : most;
+	}
+	assert_in_range(most, 1, FRONT_ANSWERS_MAX + 1024);
+	assert_true(s.worker->counters.requests_total < REQUESTS);
+	stage_put(&s, str_skip(buf_str(&all), at));
+	for (int i = 0; i < 1000 && s.worker->counters.requests_total < REQUESTS; i++) {
+		stage_turns(&s, 1);
+	}
+	stage_settle(&s);
+	assert_int_equal(s.worker->counters.refused_token_total, REQUESTS);
+	assert_int_equal(stream_queued(s.worker->fronts->stream), 0);
+	stage_stop(&s);
+}
+
+/* Heads have no flow control: a connector could fill the relay with 1xx for a client that sleeps.
+ */
+TEST(interim_answers_without_end_are_502)
+{
+	struct stage s;
+	struct http_head early = {.status = 103};
+	struct err err;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, GET_IT);
+	for (int i = 0; i < FRONT_INTERIM_MAX; i++) {
+		assert_ok(h2_respond(s.connector.request, &early, false, &err), &err);
+	}
+	stage_respond(&s, &early, false);
+	assert_true(str_contains(buf_str(&s.answer), STR("HTTP/1.1 502 ")));
+	assert_null(s.connector.request);
+	assert_int_equal(s.connector.code, FRONT_H2_CANCEL);
+	buf_reset(&s.answer);
+	stage_ask(&s, GET_IT);
+	stage_answer(&s, "next");
+	assert_true(str_ends(buf_str(&s.answer), STR("next")));
+	stage_stop(&s);
+}
+
+/*
  * The end of the stream in a frame of its own made the answer a chunked one, and its last chunk
  * ("0") stood where the client expects the next answer: perhaps another tenant's.
  */
@@ -696,6 +762,37 @@ TEST(an_answer_that_has_no_body_gets_no_last_chunk)
 	}
 }
 
+/* An idle connection whose last answer was still on its way was cut off. */
+TEST(a_drain_leaves_an_answer_alone_that_is_on_its_way)
+{
+	enum {
+		LENGTH = 250 * 1024
+	};
+	struct stage s;
+	struct http_head head = {.status = 200, .body = HTTP_BODY_LENGTH, .content_length = LENGTH};
+	AUTO_FREE char *body = must_alloc(LENGTH);
+	struct err err;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, GET_IT);
+	memset(body, 'x', LENGTH);
+	assert_ok(h2_respond(s.connector.request, &head, true, &err), &err);
+	h2_send(s.connector.request, str_make(body, LENGTH));
+	h2_end(s.connector.request, NULL, 0);
+	tunnel_flush(s.connector.tunnel);
+	for (int i = 0; i < 40; i++) {
+		loop_turn(s.loop, 0); /* nobody reads */
+	}
+	assert_int_equal(s.worker->counters.requests_open, 0);
+	assert_true(stream_queued(s.worker->fronts->stream) > 0);
+	worker_drain(s.worker, 5000);
+	stage_settle(&s);
+	assert_true(s.answer.len > LENGTH);
+	assert_true(s.client_eof);
+	stage_stop(&s);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_request_goes_through_and_its_answer_comes_back),
 	cmocka_unit_test(a_lone_request_leaves_in_the_turn_in_which_it_came),
@@ -725,6 +822,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_locked_subaccount_gets_403_and_a_revoked_tunnel_is_cut),
 	cmocka_unit_test(a_revoked_tunnel_takes_no_request_even_before_the_sweep),
 	cmocka_unit_test(a_drain_lets_the_answer_end_and_closes_what_is_idle),
+	cmocka_unit_test(pipelined_requests_wait_while_the_client_does_not_read_answers),
+	cmocka_unit_test(interim_answers_without_end_are_502),
 	cmocka_unit_test(an_answer_that_has_no_body_gets_no_last_chunk),
+	cmocka_unit_test(a_drain_leaves_an_answer_alone_that_is_on_its_way),
 };
 UNIT_MAIN(tests)
