@@ -42,7 +42,7 @@ static void put_connector(struct http_call *call)
 	const struct json *j;
 	struct str description;
 
-	if (!http_json(call, &j)) {
+	if (!http_json_object(call, &j)) {
 		return;
 	}
 	if (!json_get_str(j, "description", &description)) {
@@ -202,7 +202,7 @@ static void put_basic(struct http_call *call)
 {
 	const struct json *j;
 
-	if (!http_json(call, &j)) {
+	if (!admin_body(call, "oldPassword,newPassword,user,password", &j)) {
 		return;
 	}
 	struct str old = admin_text(call, j, "oldPassword"),
@@ -264,13 +264,21 @@ static void put_proxy(struct http_call *call)
 	const struct json *j;
 	uint16_t port = 0;
 
-	if (!http_json(call, &j)) {
+	if (!admin_body(call, "host,port,user,password", &j)) {
 		return;
 	}
 	struct str host = admin_text(call, j, "host"), user = admin_text(call, j, "user");
 	struct str password = admin_text(call, j, "password");
-	if (host.len == 0) {
+	if (host.len == 0 && admin_text(call, j, "port").len == 0) {
 		set_proxy(call, STR(""), 0, STR(""), STR(""));
+		return;
+	}
+	if (!admin_is_host(host)) {
+		admin_error(call, 400, "host is no host name");
+		return;
+	}
+	if (str_find(user, ':') < user.len) { /* RFC 7617, 2 */
+		admin_error(call, 400, "a proxy's user has no \":\" in its name");
 		return;
 	}
 	if (!str_to_port(admin_text(call, j, "port"), &port)) {
@@ -297,11 +305,14 @@ static void exposed(struct http_call *call)
 
 	if (str_eq(action, STR("ping"))) {
 		http_answer_text(call, 200, "text/plain", STR("pong"));
-	} else if (str_eq(action, STR("hasMasterRole"))) {
+	} else if (str_eq(action, STR("hasMasterRole")) ||
+		   str_eq(action, STR("ensureMasterRole"))) {
 		bool master = strcmp(f.role, "master") == 0;
-		http_answer_text(call, 200, "text/plain", master ? STR("true") : STR("false"));
+		bool ensure = str_starts(action, STR("ensure"));
+		http_answer_text(call, ensure && !master ? 409 : 200, "text/plain",
+				 master ? STR("true") : STR("false"));
 	} else {
-		admin_error(call, 400, "action must be ping or hasMasterRole");
+		admin_error(call, 400, "action must be ping, hasMasterRole or ensureMasterRole");
 	}
 }
 

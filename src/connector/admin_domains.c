@@ -60,7 +60,7 @@ static bool read_domain(struct http_call *call, struct str *internal, struct str
 {
 	const struct json *j;
 
-	if (!http_json(call, &j)) {
+	if (!admin_body(call, "internalDomain,virtualDomain", &j)) {
 		return false;
 	}
 	*internal = admin_text(call, j, "internalDomain");

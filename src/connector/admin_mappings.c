@@ -93,6 +93,10 @@ static void get(struct http_call *call)
 
 /* ---- input ---- */
 
+#define MAPPING_TEXTS                                                                              \
+	"virtualHost,virtualPort,localHost,localPort,protocol,backendType,authenticationMode,"     \
+	"hostInHeader,sid,description,sncPartnerName,sapRouter"
+
 static bool is_one_of(struct str value, const char *const *names, const char **out)
 {
 	for (; *names != NULL; names++) {
@@ -102,17 +106,6 @@ static bool is_one_of(struct str value, const char *const *names, const char **o
 		}
 	}
 	return false;
-}
-
-static bool is_host(struct str s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.at[i];
-		if (c <= 0x20 || c >= 0x7f || strchr("/\\?#@%\"<>[]", c) != NULL) {
-			return false;
-		}
-	}
-	return s.len > 0 && s.len <= 253;
 }
 
 static bool is_http(struct str protocol)
@@ -197,6 +190,46 @@ static bool read_array(struct http_call *call, const struct json *j, const char 
 	return true;
 }
 
+static bool are_clients(const struct json *list_)
+{
+	struct str client = STR_NONE;
+
+	for (size_t i = 0; i < json_count(list_); i++) {
+		if (!json_str(json_at(list_, i), &client) || client.len != 3) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool are_users(const struct json *list_)
+{
+	struct str client = STR_NONE, user = STR_NONE;
+
+	for (size_t i = 0; i < json_count(list_); i++) {
+		const struct json *pair = json_at(list_, i);
+		if (!json_get_str(pair, "client", &client) || !json_get_str(pair, "user", &user) ||
+		    client.len != 3 || user.len == 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Clients have three characters; users are blocked as {client,user} (spec 3.5). */
+static bool has_lists(struct http_call *call, const struct json *j)
+{
+	if (!are_clients(json_get(j, "allowedClients"))) {
+		admin_error(call, 400, "allowedClients must be texts of three characters");
+		return false;
+	}
+	if (!are_users(json_get(j, "blacklistedUsers"))) {
+		admin_error(call, 400, "blacklistedUsers must be pairs {client,user}");
+		return false;
+	}
+	return true;
+}
+
 static bool read_rest(struct http_call *call, const struct json *j, struct mapping_row *row)
 {
 	row->sid = admin_text(call, j, "sid");
@@ -206,7 +239,7 @@ static bool read_rest(struct http_call *call, const struct json *j, struct mappi
 	return admin_fits(call, "sid", row->sid, 8) &&
 	       admin_fits(call, "description", row->description, 4096) &&
 	       admin_fits(call, "sncPartnerName", row->snc_partner, 1024) &&
-	       admin_fits(call, "sapRouter", row->sap_router, 1024) &&
+	       admin_fits(call, "sapRouter", row->sap_router, 1024) && has_lists(call, j) &&
 	       read_array(call, j, "allowedClients", &row->allowed_clients) &&
 	       read_array(call, j, "blacklistedUsers", &row->blocked_users);
 }
@@ -218,7 +251,7 @@ static bool read_mapping(struct http_call *call, const struct json *j, struct ma
 	if (!read_choices(call, j, row)) {
 		return false;
 	}
-	if (!is_host(host)) {
+	if (!admin_is_host(host)) {
 		return bad(call, "localHost", host);
 	}
 	if (!is_port(port, row->protocol)) {
@@ -239,12 +272,13 @@ static void create(struct http_call *call)
 	const struct json *j;
 	struct err err = {0};
 
-	if (!admin_place(call, &p) || !http_json(call, &j) || !read_mapping(call, j, &row)) {
+	if (!admin_place(call, &p) || !admin_body(call, MAPPING_TEXTS, &j) ||
+	    !read_mapping(call, j, &row)) {
 		return;
 	}
 	row.virtual_host = admin_text(call, j, "virtualHost");
 	row.virtual_port = admin_text(call, j, "virtualPort");
-	if (!is_host(row.virtual_host)) {
+	if (!admin_is_host(row.virtual_host)) {
 		(void)bad(call, "virtualHost", row.virtual_host);
 		return;
 	}
@@ -270,7 +304,8 @@ static void replace(struct http_call *call)
 	const struct json *j;
 	struct err err = {0};
 
-	if (!admin_place(call, &p) || !admin_mapping(call, &p, &old) || !http_json(call, &j)) {
+	if (!admin_place(call, &p) || !admin_mapping(call, &p, &old) ||
+	    !admin_body(call, MAPPING_TEXTS, &j)) {
 		return;
 	}
 	row.id = old.id;

@@ -111,7 +111,8 @@ static void put_matching(struct http_call *call)
 	const struct json *j;
 	struct err err = {0};
 
-	if (!admin_place(call, &p) || !admin_mapping(call, &p, &row) || !http_json(call, &j)) {
+	if (!admin_place(call, &p) || !admin_mapping(call, &p, &row) ||
+	    !admin_body(call, "matching", &j)) {
 		return;
 	}
 	struct str matching = admin_text(call, j, "matching");

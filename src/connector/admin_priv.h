@@ -77,6 +77,12 @@ NODISCARD bool admin_mapping(struct http_call *call, const struct admin_place *p
 			     struct mapping_row *out);
 /* Publishes access control after a change; false: 500 answered. */
 NODISCARD bool admin_publish(struct http_call *call);
+/*
+ * The body as an object. `texts`: members, with commas between, that are texts or numbers where
+ * they are there; what else they are is no absence, but an error. False: 400 or 415 answered.
+ */
+NODISCARD bool admin_body(struct http_call *call, const char *texts, const struct json **out);
+bool admin_is_host(struct str s); /* characters of a name or an address, without brackets */
 /* A member as text, numbers too ("port": 900); at == NULL: absent or null. In the arena. */
 struct str admin_text(struct http_call *call, const struct json *object, const char *name);
 /* Copies a field if it is there; false: 400 answered because it is too long. */

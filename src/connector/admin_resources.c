@@ -165,7 +165,7 @@ static void create(struct http_call *call)
 	const struct json *j;
 	struct err err = {0};
 
-	if (!find(call, &s) || !http_json(call, &j)) {
+	if (!find(call, &s) || !admin_body(call, "id,description", &j)) {
 		return;
 	}
 	row.mapping = s.mapping.id;
@@ -190,7 +190,14 @@ static void replace(struct http_call *call)
 	const struct json *j;
 	struct err err = {0};
 
-	if (!find_one(call, &s, &old) || !http_json(call, &j) || !read_flags(call, j, &row)) {
+	if (!find_one(call, &s, &old) || !admin_body(call, "id,description", &j) ||
+	    !read_flags(call, j, &row)) {
+		return;
+	}
+	struct str id = admin_text(call, j, "id");
+	if (id.at != NULL && !str_eq(id, old.path)) {
+		admin_error(call, 400,
+			    "the id of a resource cannot be changed: delete it and add another");
 		return;
 	}
 	row.mapping = old.mapping;

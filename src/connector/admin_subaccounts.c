@@ -176,6 +176,10 @@ static void get(struct http_call *call)
 
 /* ---- enrolment ---- */
 
+#define EDIT_TEXTS "displayName,description,locationID"
+#define PLACE_TEXTS                                                                                \
+	"regionHost,subaccount,cloudUser,cloudPassword,authenticationData,rootFingerprint"
+
 /* Nothing was sent: the administrator compares the fingerprint and sends it back. */
 static void answer_untrusted(struct http_call *call, const struct enrol_result *why,
 			     const struct err *err)
@@ -303,7 +307,8 @@ static void add(struct http_call *call)
 	struct enrol_result why = ENROL_RESULT;
 	struct err err = {0};
 
-	if (!http_json(call, &j) || !read_edit(call, j, &facts, &renewal)) {
+	if (!admin_body(call, EDIT_TEXTS "," PLACE_TEXTS, &j) ||
+	    !read_edit(call, j, &facts, &renewal)) {
 		return;
 	}
 	struct subaccount_credentials c = read_credentials(call, j, "cloudUser", "cloudPassword");
@@ -331,7 +336,8 @@ static void refresh(struct http_call *call)
 	struct enrol_result why = ENROL_RESULT;
 	struct err err = {0};
 
-	if (!admin_place(call, &p) || !http_json(call, &j)) {
+	if (!admin_place(call, &p) ||
+	    !admin_body(call, "user,password,authenticationData,rootFingerprint", &j)) {
 		return;
 	}
 	struct subaccount_credentials c = read_credentials(call, j, "user", "password");
@@ -359,7 +365,7 @@ static void edit(struct http_call *call)
 	bool renewal = false;
 	struct err err = {0};
 
-	if (!admin_place(call, &p) || !http_json(call, &j) ||
+	if (!admin_place(call, &p) || !admin_body(call, EDIT_TEXTS, &j) ||
 	    !read_edit(call, j, &facts, &renewal)) {
 		return;
 	}
@@ -379,7 +385,7 @@ static void state(struct http_call *call)
 	bool connected;
 	struct err err = {0};
 
-	if (!admin_place(call, &p) || !http_json(call, &j)) {
+	if (!admin_place(call, &p) || !admin_body(call, "", &j)) {
 		return;
 	}
 	if (!json_get_bool(j, "connected", &connected)) {

@@ -65,7 +65,7 @@ static void change(struct http_call *call)
 	const struct json *j;
 	bool all = false;
 
-	if (!http_json(call, &j)) {
+	if (!admin_body(call, "", &j)) {
 		return;
 	}
 	if (!json_get_bool(j, "trustAllBackends", &all)) {

@@ -106,3 +106,18 @@ bool http_json(struct http_call *call, const struct json **out)
 	*out = call->json;
 	return true;
 }
+
+bool http_json_object(struct http_call *call, const struct json **out)
+{
+	const struct json *body = NULL;
+
+	if (!http_json(call, &body)) {
+		return false;
+	}
+	if (!json_is_object(body)) {
+		http_problem(call, 400, "the body must be a JSON object");
+		return false;
+	}
+	*out = body;
+	return true;
+}

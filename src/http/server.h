@@ -100,6 +100,8 @@ void http_problem_err(struct http_call *call, const struct err *err); /* status 
 unsigned http_status_of(enum err_kind kind);
 /* The body as JSON; answers 400 or 415 itself and returns false otherwise. Freed with the call. */
 NODISCARD bool http_json(struct http_call *call, const struct json **out);
+/* The same, and 400 for what is no object: a list would look like one without members. */
+NODISCARD bool http_json_object(struct http_call *call, const struct json **out);
 
 struct http_server_settings {
 	const struct http_route *const *tables; /* NULL-ended list of route tables */

@@ -129,7 +129,7 @@ void console_keys_create(struct http_call *call)
 	char secret[DIRECTORY_SECRET_MAX], name[DIRECTORY_NAME_MAX];
 	struct err err;
 
-	if (!http_json(call, &body) ||
+	if (!http_json_object(call, &body) ||
 	    !console_take_text(call, body, "name", true, name, sizeof(name))) {
 		return;
 	}

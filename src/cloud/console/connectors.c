@@ -124,7 +124,7 @@ void console_connector_state(struct http_call *call)
 	struct err err = {0};
 	bool connected;
 
-	if (!http_json(call, &body)) {
+	if (!http_json_object(call, &body)) {
 		return;
 	}
 	if (!json_get_bool(body, "connected", &connected)) {

@@ -264,15 +264,30 @@ void console_answer_empty(struct http_call *call)
 	call->status = 204;
 }
 
+/* As a URI (RFC 3986): names may hold blanks, percent signs and letters of any script. */
+static void add_uri(struct buf *out, struct str path)
+{
+	for (size_t i = 0; i < path.len; i++) {
+		unsigned char c = (unsigned char)path.at[i];
+		if (c <= 0x20 || c >= 0x7f || strchr("%\"<>\\^`{|}?#[]", c) != NULL) {
+			buf_addf(out, "%%%02X", c);
+		} else {
+			buf_add_c(out, (char)c);
+		}
+	}
+}
+
 void console_answer_created(struct http_call *call, const char *fmt, ...)
 {
 	char path[1024];
+	AUTO_BUF struct buf uri = BUF(sizeof(path) * 3);
 	va_list args;
 
 	va_start(args, fmt);
 	vsnprintf(path, sizeof(path), fmt, args);
 	va_end(args);
-	http_answer_field(call, "Location", str_of(path));
+	add_uri(&uri, str_of(path));
+	http_answer_field(call, "Location", buf_str(&uri));
 	http_answer_json(call, 201);
 }
 

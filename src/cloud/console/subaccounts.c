@@ -143,7 +143,7 @@ void console_subaccounts_create(struct http_call *call)
 	char owner[DIRECTORY_USER_MAX];
 
 	snprintf(owner, sizeof(owner), "%s", console_caller(call)->user.name);
-	if (!http_json(call, &body) || !take_fields(call, body, true, &sa) ||
+	if (!http_json_object(call, &body) || !take_fields(call, body, true, &sa) ||
 	    !console_take_text(call, body, "id", false, sa.id, sizeof(sa.id)) ||
 	    !console_take_text(call, body, "owner", false, owner, sizeof(owner)) ||
 	    !set_region(call, &sa)) {
@@ -179,7 +179,8 @@ void console_subaccount_edit(struct http_call *call)
 	struct err err;
 	int64_t version;
 
-	if (!http_json(call, &body) || !console_read_match(call, &version) || !load(call, &sa)) {
+	if (!http_json_object(call, &body) || !console_read_match(call, &version) ||
+	    !load(call, &sa)) {
 		return;
 	}
 	bool was_locked = sa.locked;

@@ -90,7 +90,7 @@ void console_session_start(struct http_call *call)
 		http_problem(call, 403, "a login that comes from another site is refused");
 		return;
 	}
-	if (!http_json(call, &body)) {
+	if (!http_json_object(call, &body)) {
 		return;
 	}
 	if (!json_get_str(body, "user", &name) || !json_get_str(body, "password", &password)) {
@@ -168,7 +168,7 @@ void console_users_create(struct http_call *call)
 	struct str password;
 	struct err err;
 
-	if (!http_json(call, &body) ||
+	if (!http_json_object(call, &body) ||
 	    !console_take_text(call, body, "name", true, user.name, sizeof(user.name)) ||
 	    !console_take_text(call, body, "displayName", false, user.display_name,
 			       sizeof(user.display_name)) ||
@@ -208,7 +208,7 @@ void console_user_edit(struct http_call *call)
 	struct err err;
 	int64_t version;
 
-	if (!http_json(call, &body) || !console_read_match(call, &version)) {
+	if (!http_json_object(call, &body) || !console_read_match(call, &version)) {
 		return;
 	}
 	if (!directory_user_find(console_store(call), http_param(call, "user"), &user, &err)) {
@@ -260,7 +260,7 @@ void console_password(struct http_call *call)
 	struct err err = {0};
 	bool own = str_eq(name, str_of(console_caller(call)->user.name));
 
-	if (!http_json(call, &body)) {
+	if (!http_json_object(call, &body)) {
 		return;
 	}
 	if (!json_get_str(body, "newPassword", &new)) {

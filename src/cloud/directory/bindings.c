@@ -17,6 +17,11 @@ bool directory_binding_create(struct store *s, const struct directory_actor *act
 	if (!directory_check_text("name", name, 1, sizeof(made.name), err)) {
 		return false;
 	}
+	if (!directory_is_segment(name)) {
+		return err_set(
+			err, ERR_CONFIG,
+			"name: may not hold '/' or '\\', be '.' or '..', begin or end blank");
+	}
 	if (!str_copy(subaccount, made.subaccount, sizeof(made.subaccount))) {
 		return err_set(err, ERR_MISSING, "no such subaccount");
 	}

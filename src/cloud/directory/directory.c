@@ -22,6 +22,12 @@ bool directory_check_text(const char *what, struct str value, size_t least, size
 	return str_is_utf8(value) || err_set(err, ERR_CONFIG, "%s: is not UTF-8", what);
 }
 
+bool directory_is_segment(struct str s)
+{
+	return str_find(s, '/') == s.len && str_find(s, '\\') == s.len && !str_eq(s, STR(".")) &&
+	       !str_eq(s, STR("..")) && s.len > 0 && s.at[0] != ' ' && s.at[s.len - 1] != ' ';
+}
+
 static bool is_label_char(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';

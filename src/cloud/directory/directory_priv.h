@@ -8,6 +8,9 @@ size_t directory_limit(size_t asked); /* 1 to DIRECTORY_PAGE_MAX; 0 is the most 
 /* UTF-8 without control characters, from `least` bytes to what fits in `size` with a NUL. */
 NODISCARD bool directory_check_text(const char *what, struct str value, size_t least, size_t size,
 				    struct err *err);
+/* Can be one segment of a URL's path, so that what has this name can be named: no slash, no dots
+ * only, no blank at either end. */
+bool directory_is_segment(struct str s);
 /* Lower-case letters, digits and inner hyphens, 1 to 63 (RFC 1035, 2.3.1, digits may lead). */
 bool directory_is_label(struct str s);
 bool directory_is_host(struct str s); /* labels and dots, lower case, or an IPv4 address */

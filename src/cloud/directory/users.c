@@ -10,11 +10,12 @@ static bool check_name(struct str name, struct err *err)
 	if (!directory_check_text("user name", name, 1, DIRECTORY_USER_MAX, err)) {
 		return false;
 	}
-	if (str_find(name, ':') < name.len || str_find(name, '/') < name.len ||
-	    str_find(name, ',') < name.len) {
-		return err_set(err, ERR_CONFIG, "user name: may not hold ':', '/' or ','");
+	if (str_find(name, ':') < name.len || str_find(name, ',') < name.len) {
+		return err_set(err, ERR_CONFIG, "user name: may not hold ':' or ','");
 	}
-	return true;
+	return directory_is_segment(name) ||
+	       err_set(err, ERR_CONFIG,
+		       "user name: may not hold '/' or '\\', be '.' or '..', begin or end blank");
 }
 
 static bool check_password(struct str password, struct err *err)

@@ -311,6 +311,26 @@ TEST(the_proxy_is_set_shown_without_its_password_and_removed)
 	assert_string_equal(answer, "{}");
 }
 
+TEST(a_body_that_is_no_object_or_holds_no_texts_changes_nothing)
+{
+	static const char *const bad[] = {
+		"[]",
+		"null",
+		"x",
+		"{\"port\":\"3128\"}",
+		"{\"host\":[\"squid\"],\"port\":3128}",
+		"{\"host\":\"a b\",\"port\":3128}",
+		"{\"host\":\"squid\",\"port\":3128,\"user\":\"a:b\"}",
+		"{\"host\":\"squid\",\"port\":3128,\"password\":\"a\\n\"}"};
+
+	expect(204, "PUT", CONF "/connector/proxy", "{\"host\":\"first\",\"port\":1}");
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		expect(400, "PUT", CONF "/connector/proxy", bad[i]);
+	}
+	expect(200, "GET", CONF "/connector/proxy", "");
+	says("\"host\":\"first\"");
+}
+
 /* ---- subaccounts ---- */
 
 TEST(the_subaccount_entity_has_the_recorded_form)
@@ -419,12 +439,18 @@ TEST(bad_mappings_are_refused_with_the_field_named)
 		{"backendType", "\"x\""},
 		{"hostInHeader", "\"X\""},
 		{"authenticationMode", "\"X\""},
+		{"allowedClients", "[\"1000\"]"},
+		{"allowedClients", "[1]"},
+		{"blacklistedUsers", "[{\"client\":\"100\"}]"},
+		{"description", "[]"},
 	};
 	static const char *const good[][2] = {
 		{"virtualHost", "\"h\""}, {"virtualPort", "1"},
 		{"localHost", "\"h\""},   {"localPort", "1"},
 		{"protocol", "\"HTTP\""}, {"backendType", "\"hana\""},
 		{"hostInHeader", "null"}, {"authenticationMode", "null"},
+		{"allowedClients", "[]"}, {"blacklistedUsers", "[]"},
+		{"description", "\"a\""},
 	};
 	for (size_t i = 0; i < COUNT(fields); i++) {
 		AUTO_BUF struct buf body = BUF(1000);
@@ -456,6 +482,8 @@ TEST(resources_have_the_originals_defaults_and_encoding)
 	expect(204, "PUT", one, "{\"enabled\":\"true\",\"exactMatchOnly\":\"true\"}");
 	expect(200, "GET", one, "");
 	says("\"enabled\":true,\"exactMatchOnly\":true");
+	expect(400, "PUT", one, "{\"id\":\"/other\",\"enabled\":true}");
+	says("cannot be changed");
 	expect(204, "DELETE", one, "");
 	expect(404, "GET", one, "");
 }
@@ -575,6 +603,7 @@ int main(void)
 		READY(the_user_may_be_renamed_but_not_with_the_password_at_once),
 		READY(the_description_is_written_and_null_is_refused),
 		READY(the_proxy_is_set_shown_without_its_password_and_removed),
+		READY(a_body_that_is_no_object_or_holds_no_texts_changes_nothing),
 		READY(the_subaccount_entity_has_the_recorded_form),
 		READY(a_subaccount_is_added_with_an_owners_password),
 		READY(enrolment_that_fails_says_why),

@@ -81,6 +81,26 @@ TEST(json_needs_its_media_type_and_its_form)
 	fixture_end(&f);
 }
 
+TEST(only_an_object_is_a_json_object)
+{
+	static const char *const bad[] = {"[]", "null", "\"x\"", "12"};
+	const struct json *json = NULL;
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct fixture f;
+		fixture_start(&f, "", bad[i]);
+		fixture_field(&f, "Content-Type", "application/json");
+		f.settings.lenient_json = true;
+		assert_false(http_json_object(&f.call, &json));
+		assert_int_equal(f.call.status, 400);
+		fixture_end(&f);
+	}
+	struct fixture f;
+	fixture_start(&f, "", "{}");
+	fixture_field(&f, "Content-Type", "application/json");
+	assert_true(http_json_object(&f.call, &json));
+	fixture_end(&f);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_query_is_decoded_by_name),
 	cmocka_unit_test(a_form_is_read_only_when_it_says_that_it_is_one),
@@ -88,5 +108,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(basic_credentials_are_taken_once),
 	cmocka_unit_test(credentials_without_a_colon_or_with_a_nul_are_none),
 	cmocka_unit_test(json_needs_its_media_type_and_its_form),
+	cmocka_unit_test(only_an_object_is_a_json_object),
 };
 UNIT_MAIN(tests)

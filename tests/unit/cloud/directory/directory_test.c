@@ -37,6 +37,17 @@ TEST(texts_are_bounded_and_without_control_characters)
 	assert_err(directory_check_text("x", STR("\xff"), 1, 9, &err), &err, ERR_CONFIG, "UTF-8");
 }
 
+TEST(names_that_no_path_could_hold_are_none)
+{
+	static const char *const bad[] = {"", ".", "..", "a/b", "a\\b", " a", "a "};
+
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		assert_false(directory_is_segment(str_of(bad[i])));
+	}
+	assert_true(directory_is_segment(STR("olga@plant.example")));
+	assert_true(directory_is_segment(STR("a b%...")));
+}
+
 TEST(a_page_has_a_limit)
 {
 	assert_int_equal(directory_limit(0), DIRECTORY_PAGE_MAX);
@@ -48,6 +59,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(labels_are_lower_case_letters_digits_and_inner_hyphens),
 	cmocka_unit_test(hosts_are_labels_and_dots),
 	cmocka_unit_test(texts_are_bounded_and_without_control_characters),
+	cmocka_unit_test(names_that_no_path_could_hold_are_none),
 	cmocka_unit_test(a_page_has_a_limit),
 };
 UNIT_MAIN(tests)
