@@ -54,6 +54,7 @@ struct links_settings {
 	size_t n_workers;
 	struct jobs *jobs;
 	struct subaccounts *subaccounts; /* lent */
+	msec_t ping_after, dial_timeout; /* of tunnel/dialer.h; 0: its defaults */
 	/* On the worker's loop. `t` is lent: good until H2_CLOSED of the notice's stream. */
 	void (*on_stream)(struct tunnel *t, const struct h2_notice *notice,
 			  const struct links_source *from);

@@ -140,6 +140,9 @@ static void line_add(struct links_worker *w, struct subaccount_set *set,
 	struct line *line = NEW(struct line);
 	struct dialer_settings dialer = {.loop = w->loop,
 					 .jobs = settings->jobs,
+					 .ping_after = settings->ping_after,
+					 .dead_after = 2 * settings->ping_after,
+					 .hop_timeout = settings->dial_timeout,
 					 .on_stream = on_stream,
 					 .on_change = on_change,
 					 .user = line};

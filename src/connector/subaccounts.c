@@ -32,6 +32,8 @@ bool subaccounts_new(const struct subaccounts_settings *settings, struct subacco
 	struct subaccounts *s = NEW(struct subaccounts);
 
 	s->settings = *settings;
+	s->settings.anchors_pem = NULL; /* lent for this call only */
+	s->anchors_pem = str_dup(str_of(settings->anchors_pem));
 	pthread_mutex_init(&s->lock, NULL);
 	snapshot_cell_init(&s->cell);
 	if (!state_installation(settings->store, s->instance, err) || !subaccounts_reload(s, err)) {
@@ -47,8 +49,28 @@ void subaccounts_free(struct subaccounts *s)
 	if (s != NULL) {
 		snapshot_cell_fini(&s->cell);
 		pthread_mutex_destroy(&s->lock);
+		free(s->anchors_pem);
 		free(s);
 	}
+}
+
+bool subaccounts_set_anchors(struct subaccounts *s, const char *anchors_pem, struct err *err)
+{
+	pthread_mutex_lock(&s->lock);
+	char *before = s->anchors_pem;
+	s->anchors_pem = str_dup(str_of(anchors_pem));
+	bool changed = strcmp(before, s->anchors_pem) != 0;
+	bool ok = !changed || subaccounts_reload(s, err);
+	if (!ok) {
+		free(s->anchors_pem);
+		s->anchors_pem = TAKE(before);
+	}
+	pthread_mutex_unlock(&s->lock);
+	free(before);
+	if (ok && changed) {
+		tell(s);
+	}
+	return ok;
 }
 
 struct subaccount_set *subaccounts_ref(struct subaccounts *s)

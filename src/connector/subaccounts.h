@@ -35,6 +35,7 @@ struct subaccount_set {
 	/* the corporate proxy; host "": none */
 	char proxy_host[STATE_NAME], proxy_user[STATE_NAME], proxy_password[STATE_NAME];
 	uint16_t proxy_port;
+	char *anchors_pem; /* configured, besides each row's own; never NULL */
 	size_t n;
 	struct subaccount *rows; /* in order of region host and subaccount */
 };
@@ -42,7 +43,7 @@ struct subaccount_set {
 struct subaccounts_settings {
 	struct store *store; /* migrated; lent */
 	struct key_source keys;
-	const char *anchors_pem; /* configured trust anchors for region hosts; NULL or "" : none */
+	const char *anchors_pem; /* configured trust anchors for region hosts, copied; NULL: none */
 	bool system_anchors;     /* true in production */
 	void (*on_change)(void *user);
 	void *user;
@@ -53,6 +54,10 @@ struct subaccounts_settings {
 NODISCARD bool subaccounts_new(const struct subaccounts_settings *settings,
 			       struct subaccounts **out, struct err *err);
 void subaccounts_free(struct subaccounts *s); /* takes NULL */
+
+/* Other configured trust anchors, from the next connection on; open tunnels are replaced. */
+NODISCARD bool subaccounts_set_anchors(struct subaccounts *s, const char *anchors_pem,
+				       struct err *err);
 
 struct subaccount_set *subaccounts_ref(struct subaccounts *s); /* owned: subaccount_set_unref() */
 struct subaccount_set *subaccount_set_ref(struct subaccount_set *set);

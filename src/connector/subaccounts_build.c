@@ -15,6 +15,7 @@ static void free_set(struct snapshot *snapshot)
 		tls_config_unref(set->rows[i].tls);
 	}
 	free(set->rows);
+	free(set->anchors_pem);
 	seal_wipe(set->proxy_password, sizeof(set->proxy_password));
 	free(set);
 }
@@ -38,7 +39,7 @@ static bool make_tls(const struct subaccounts *s, struct subaccount *sa,
 		return err_wrap(err, "its private key");
 	}
 	buf_add_str(&anchors, str_of(sa->state.anchors_pem));
-	buf_add_str(&anchors, str_of(s->settings.anchors_pem));
+	buf_add_str(&anchors, str_of(s->anchors_pem));
 	struct tls_settings settings = {
 		.peer = TLS_PEER_VERIFY,
 		.chain_pem = buf_str(&c->chain_pem),
@@ -69,7 +70,8 @@ static bool equip(const struct subaccounts *s, const struct subaccount_set *befo
 		before != NULL ? subaccount_find(before, str_of(sa->state.region_host),
 						 str_of(sa->state.subaccount))
 			       : NULL;
-	if (ok && old != NULL && old->tls != NULL && same_trust(old, sa)) {
+	if (ok && old != NULL && old->tls != NULL && same_trust(old, sa) &&
+	    strcmp(before->anchors_pem, s->anchors_pem) == 0) {
 		sa->tls = tls_config_ref(old->tls);
 	} else if (ok) {
 		ok = make_tls(s, sa, &c, err);
@@ -132,6 +134,7 @@ bool subaccounts_build(struct subaccounts *s, const struct subaccount_set *befor
 	struct subaccount_set *set = NEW(struct subaccount_set);
 	snapshot_init(&set->snapshot, free_set);
 	memcpy(set->instance, s->instance, sizeof(set->instance));
+	set->anchors_pem = str_dup(str_of(s->anchors_pem));
 	set->n = n;
 	set->rows = NEW_ARRAY(struct subaccount, n > 0 ? n : 1);
 	for (size_t i = 0; i < n; i++) {

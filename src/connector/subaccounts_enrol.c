@@ -127,7 +127,7 @@ static struct enrol_peer peer_of(struct visit *v)
 	bool proxied = v->set->proxy_host[0] != '\0';
 
 	buf_reset(&v->anchors);
-	buf_add_str(&v->anchors, str_of(settings->anchors_pem));
+	buf_add_str(&v->anchors, str_of(v->set->anchors_pem));
 	if (known != NULL) {
 		buf_add_str(&v->anchors, str_of(known->state.anchors_pem));
 	}

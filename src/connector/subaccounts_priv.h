@@ -11,6 +11,7 @@ struct subaccounts {
 	pthread_mutex_t lock; /* of read, change, publish; never held while the network is asked */
 	struct snapshot_cell cell;
 	char instance[STATE_UUID];
+	char *anchors_pem; /* under the lock */
 };
 
 /* Reads everything anew and publishes it; TLS configurations that still fit are kept. */

@@ -20,54 +20,12 @@ enum {
 	JOBS_QUEUE = 4096,
 	RELAY_JOBS = 2,
 	STORE_EXTRA = 4, /* connections beside those of the jobs: relay, watch, one in reserve */
-	HOUR_MS = 3600 * 1000,
-	CLOSE_MS = 100, /* for answers on their way when the listeners are closed */
-	TOKEN_URL_MAX = 300,
+	CLOSE_MS = 100,  /* for answers on their way when the listeners are closed */
 };
-
-static const struct option_program program = {
-	.name = "drawbridge-cloud",
-	.summary = "the cloud side: relay, console, CA and token server",
-	.config = "/etc/drawbridge/cloud.conf",
-};
-
-static struct daemon_place place_of(const struct cloud_options *o)
-{
-	return (struct daemon_place){
-		.name = program.name,
-		.state_dir = o->state_dir,
-		.master_key_file = o->master_key_file,
-		.keyd_path = o->keyd_path,
-		.config_file = o->config_file ? o->config_file : program.config,
-		.log_level = o->log_level,
-		.log_format = o->log_format,
-		.key_classes =
-			1U << KEYS_CLASS_LISTENER | 1U << KEYS_CLASS_CA | 1U << KEYS_CLASS_TOKEN,
-	};
-}
 
 static bool has_role(const struct cloud *c, const char *role)
 {
 	return strcmp(c->options.role, "all") == 0 || strcmp(c->options.role, role) == 0;
-}
-
-static bool check_options(const struct cloud_options *o, struct err *err)
-{
-	static const char *const roles[] = {"all", "control"};
-
-	if (strcmp(o->role, "relay") == 0) {
-		return err_set(
-			err, ERR_CONFIG,
-			"role relay is not there yet: a relay without the CA's keys cannot get "
-			"its listener's certificate. Run role all on each node, with one "
-			"database and one master key");
-	}
-	for (size_t i = 0; i < COUNT(roles); i++) {
-		if (strcmp(o->role, roles[i]) == 0) {
-			return true;
-		}
-	}
-	return err_set(err, ERR_CONFIG, "role: all or control");
 }
 
 /* ---- state ---- */
@@ -95,7 +53,9 @@ static bool open_ca(struct cloud *c, struct err *err)
 		.region_host = c->options.region_host,
 		.leaf_validity_s = c->options.certificate_validity / 1000,
 	};
-	return ca_open(&settings, clock_unix(), &c->rooms.ca, err);
+	return ca_open(&settings, clock_unix(), &c->rooms.ca, err) &&
+	       ca_set_policy(c->rooms.ca, c->options.certificate_validity / 1000,
+			     c->options.renew_expired / 1000, err);
 }
 
 static uint16_t port_of(const char *where)
@@ -106,25 +66,26 @@ static uint16_t port_of(const char *where)
 	return address_split(str_of(where), 0, &host, &port) ? port : 0;
 }
 
-static void token_url(const struct cloud_options *o, char url[static TOKEN_URL_MAX])
+/* Texts that rooms are lent for their life. */
+static void make_texts(struct cloud *c)
 {
+	const struct cloud_options *o = &c->options;
+
+	(void)gethostname(c->host, sizeof(c->host) - 1);
 	if (o->token_url) {
-		(void)snprintf(url, TOKEN_URL_MAX, "%s", o->token_url);
+		(void)snprintf(c->token_url, sizeof(c->token_url), "%s", o->token_url);
 	} else {
-		(void)snprintf(url, TOKEN_URL_MAX, "https://localhost:%u",
+		(void)snprintf(c->token_url, sizeof(c->token_url), "https://localhost:%u",
 			       port_of(o->listen_console));
 	}
 }
 
 static bool open_tokens(struct cloud *c, struct err *err)
 {
-	char url[TOKEN_URL_MAX];
-
-	token_url(&c->options, url);
 	const struct token_settings settings = {
 		.store = c->store,
 		.keys = c->keys,
-		.url = url,
+		.url = c->token_url,
 		.life_s = c->options.token_validity / 1000,
 		.proxy_host = c->options.proxy_host,
 		.proxy_port = port_of(c->options.listen_proxy),
@@ -199,98 +160,6 @@ static bool open_console(struct cloud *c, struct err *err)
 
 /* ---- listeners ---- */
 
-static bool make_tls(struct cloud *c, const struct ca_listener *l, bool tunnel, struct err *err)
-{
-	const struct tls_settings settings = {
-		.server = true,
-		.peer = tunnel ? TLS_PEER_OPTIONAL : TLS_PEER_NONE,
-		.chain_pem = buf_str(&l->chain_pem),
-		.key = l->key,
-		.anchors_pem = tunnel ? ca_anchors_pem(c->rooms.ca) : STR_NONE,
-		.alpn = "http/1.1",
-		.tickets = !tunnel,
-	};
-	struct tls_config *made;
-
-	if (!tls_config_new(&settings, &made, err)) {
-		return false;
-	}
-	daemon_tls_replace(tunnel ? &c->tunnel_tls : &c->console_tls, made);
-	return true;
-}
-
-/* At the start and each hour: a certificate that is due, or whose names changed, is made anew. */
-static bool renew_listeners(struct cloud *c, struct err *err)
-{
-	char *names[ISSUE_SANS_MAX];
-	struct str region;
-	uint16_t port;
-	struct ca_listener l = {0};
-
-	if (!address_split(str_of(c->options.region_host), 443, &region, &port)) {
-		return err_set(err, ERR_CONFIG, "region.host: %s is no host and port",
-			       c->options.region_host);
-	}
-	names[0] = str_dup(region);
-	size_t n = 1;
-	n += daemon_names(c->options.server_names, names + 1, COUNT(names) - 1);
-	for (size_t i = n; i-- > 1;) {
-		if (strcmp(names[i], names[0]) == 0) { /* the region's own name, twice */
-			free(names[i]);
-			names[i] = names[--n];
-		}
-	}
-	bool ok = ca_listener_get(c->rooms.ca, "listener", (const char *const *)names, n,
-				  clock_unix(), &l, err) &&
-		  make_tls(c, &l, false, err) && make_tls(c, &l, true, err);
-	ca_listener_fini(&l);
-	while (n > 0) {
-		free(names[--n]);
-	}
-	return ok;
-}
-
-struct renewal {
-	struct job job;
-	struct cloud *cloud;
-};
-
-static void run_renewal(struct job *job)
-{
-	struct renewal *r = CONTAINER_OF(job, struct renewal, job);
-	struct err err;
-
-	if (!renew_listeners(r->cloud, &err)) {
-		log_error("cannot renew the listeners' certificate", LOG_ERR(&err));
-	}
-}
-
-static void end_renewal(struct job *job)
-{
-	free(CONTAINER_OF(job, struct renewal, job));
-}
-
-static void renew_in_job(struct cloud *c)
-{
-	struct renewal *r = NEW(struct renewal);
-	struct err err;
-
-	r->cloud = c;
-	r->job.run = run_renewal;
-	r->job.done = end_renewal;
-	if (!jobs_submit(c->jobs, c->loop, &r->job, &err)) {
-		free(r);
-	}
-}
-
-static void each_hour(struct loop_timer *t)
-{
-	struct cloud *c = CONTAINER_OF(t, struct cloud, hourly);
-
-	renew_in_job(c);
-	loop_timer_set(c->loop, t, loop_now(c->loop) + HOUR_MS, each_hour);
-}
-
 static bool listen_on(struct cloud *c, const char *where, const struct http_route *const *tables,
 		      struct daemon_tls *tls, struct http_server **out, struct err *err)
 {
@@ -309,16 +178,12 @@ static bool listen_on(struct cloud *c, const char *where, const struct http_rout
 
 static bool open_relay(struct cloud *c, struct err *err)
 {
-	char host[256] = "relay", url[TOKEN_URL_MAX];
-
-	token_url(&c->options, url);
-	(void)gethostname(host, sizeof(host) - 1);
 	const struct relay_settings settings = {
 		.workers = daemon_workers(c->options.workers),
 		.proxy = c->options.listen_proxy,
-		.node = c->options.node_name ? c->options.node_name : host,
+		.node = c->options.node_name ? c->options.node_name : c->host,
 		.region_host = ca_region_host(c->rooms.ca),
-		.token_url = url,
+		.token_url = c->token_url,
 		.limits = {.head = c->options.client_head_timeout,
 			   .idle = c->options.client_idle_timeout,
 			   .answer = c->options.answer_timeout,
@@ -335,7 +200,7 @@ static bool open_listeners(struct cloud *c, struct err *err)
 {
 	const struct cloud_options *o = &c->options;
 
-	if (!renew_listeners(c, err)) {
+	if (!cloud_renew_listeners(c, o->server_names, err)) {
 		return false;
 	}
 	if (has_role(c, "relay") && !open_relay(c, err)) {
@@ -376,35 +241,12 @@ static void drained(void *user)
 	loop_timer_set(c->loop, &c->end, loop_now(c->loop) + CLOSE_MS, stop_loop);
 }
 
-static void reload(struct cloud *c)
-{
-	struct cloud_options fresh = {0};
-	const struct daemon_place place = place_of(&c->options);
-	struct err err;
-	const char *file = place.config_file;
-
-	options_init(cloud_option_table, &fresh);
-	if (access(file, R_OK) == 0 &&
-	    (!options_read_file(cloud_option_table, &fresh, file, &err) ||
-	     !options_read_environment(cloud_option_table, &fresh, &err))) {
-		log_error("the settings were not read again", LOG_ERR(&err));
-	} else {
-		struct daemon_place now = place_of(&fresh);
-		if (!daemon_log(&now, &err)) {
-			log_error("the settings were not read again", LOG_ERR(&err));
-		}
-		log_info("settings were read again", LOG_TEXT("file", file));
-		renew_in_job(c);
-	}
-	options_fini(cloud_option_table, &fresh);
-}
-
 static void on_signal(int number, void *user)
 {
 	struct cloud *c = user;
 
 	if (number == SIGHUP) {
-		reload(c);
+		cloud_reload(c);
 		return;
 	}
 	if (c->ending) {
@@ -453,7 +295,7 @@ static void cloud_close(struct cloud *c)
 static bool open_all(struct cloud *c, int control, struct err *err)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
-	const struct daemon_place place = place_of(&c->options);
+	const struct daemon_place place = cloud_place(&c->options);
 
 	return daemon_enclose(&place, err) && keys_client_new(control, &c->keys, err) &&
 	       loop_new(&c->loop, err) &&
@@ -474,9 +316,10 @@ static int serve(struct cloud *c, int control)
 	daemon_tls_init(&c->console_tls);
 	daemon_tls_init(&c->tunnel_tls);
 	c->started_ms = clock_unix_ms();
+	make_texts(c);
 	bool ok = open_all(c, control, &err);
 	if (ok) {
-		loop_timer_set(c->loop, &c->hourly, loop_now(c->loop) + HOUR_MS, each_hour);
+		cloud_watch_certificates(c);
 		log_info("ready", LOG_TEXT("role", c->options.role),
 			 LOG_TEXT("console", c->options.listen_console),
 			 LOG_TEXT("tunnels", c->options.listen_tunnel),
@@ -491,17 +334,17 @@ static int serve(struct cloud *c, int control)
 
 int main(int argc, char **argv)
 {
-	struct cloud c = {0};
+	struct cloud c = {.host = "relay", .argc = argc, .argv = argv};
 	struct err err;
 	int status = 0;
 
-	log_setup(LOG_INFO, false, program.name);
+	log_setup(LOG_INFO, false, cloud_program.name);
 	enum options_outcome outcome =
-		options_load(cloud_option_table, &c.options, &program, argc, argv, &err);
+		options_load(cloud_option_table, &c.options, &cloud_program, argc, argv, &err);
 	struct daemon_place place = {0};
 	if (outcome == OPTIONS_READ) {
-		place = place_of(&c.options);
-		outcome = check_options(&c.options, &err) && daemon_log(&place, &err)
+		place = cloud_place(&c.options);
+		outcome = cloud_check(&c.options, &err) && daemon_log(&place, &err)
 				  ? OPTIONS_READ
 				  : OPTIONS_FAILED;
 	}

@@ -30,7 +30,23 @@ struct cloud {
 	struct loop_timer hourly, end;
 	int64_t started_ms;
 	bool ending;
+	int argc; /* of main(): SIGHUP reads all settings again */
+	char **argv;
+	char host[256], token_url[300]; /* lent to the rooms */
 };
+
+/* ---- cloud_live.c ---- */
+extern const struct option_program cloud_program;
+struct daemon_place cloud_place(const struct cloud_options *o);
+/* What the table cannot judge; ERR_CONFIG. */
+NODISCARD bool cloud_check(const struct cloud_options *o, struct err *err);
+/* At the start; then each hour and at SIGHUP: a certificate that is due, or whose names changed, is
+ * made anew. */
+NODISCARD bool cloud_renew_listeners(struct cloud *c, const char *server_names, struct err *err);
+void cloud_watch_certificates(struct cloud *c);
+void cloud_reload(struct cloud *c);
+
+/* ---- cloud_routes.c ---- */
 
 extern const struct http_route *const cloud_console_tables[];
 extern const struct http_route *const cloud_tunnel_tables[];

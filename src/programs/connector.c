@@ -7,8 +7,6 @@
  */
 #include "programs/connector_parts.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,38 +17,13 @@
 #include "crypto/seal.h"
 #include "keys/monitor.h"
 #include "net/notify.h"
-#include "programs/ui_identity.h"
 
 enum {
 	JOBS_QUEUE = 4096,
 	DATA_JOBS = 2,
 	STORE_EXTRA = 2,
-	MINUTE_MS = 60 * 1000,
 	CLOSE_MS = 100, /* for answers on their way when the listeners are closed */
-	TRUST_MAX = 1024 * 1024,
 };
-
-static const struct option_program program = {
-	.name = "drawbridge-connector",
-	.summary = "the on-premise side: tunnels to the cloud, access control, administration",
-	.config = "/etc/drawbridge/connector.conf",
-};
-
-static struct daemon_place place_of(const struct connector_options *o)
-{
-	return (struct daemon_place){
-		.name = program.name,
-		.state_dir = o->state_dir,
-		.master_key_file = o->master_key_file,
-		.keyd_path = o->keyd_path,
-		.config_file = o->config_file ? o->config_file : program.config,
-		.trust_file = o->trust_file,
-		.log_level = o->log_level,
-		.log_format = o->log_format,
-		.key_classes = 1U << KEYS_CLASS_LISTENER | 1U << KEYS_CLASS_CONNECTOR |
-			       1U << KEYS_CLASS_SYSTEM,
-	};
-}
 
 /* ---- state ---- */
 
@@ -117,26 +90,11 @@ static void on_change(void *user)
 	}
 }
 
-static bool read_trust(const char *path, struct buf *pem, struct err *err)
-{
-	if (!path) {
-		return true;
-	}
-	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char *room = buf_reserve(pem, TRUST_MAX);
-	ssize_t n = fd < 0 ? -1 : read(fd, room, TRUST_MAX);
-	if (n < 0) {
-		return err_errno(err, ERR_CONFIG, "trust.file: cannot read %s", path);
-	}
-	buf_commit(pem, (size_t)n);
-	return true;
-}
-
 static bool open_subaccounts(struct connector *c, struct err *err)
 {
-	AUTO_BUF struct buf trust = BUF(TRUST_MAX + 1);
+	AUTO_BUF struct buf trust = BUF(CONNECTOR_TRUST_MAX + 1);
 
-	if (!read_trust(c->options.trust_file, &trust, err)) {
+	if (!connector_read_trust(c->options.trust_file, &trust, err)) {
 		return false;
 	}
 	const struct subaccounts_settings settings = {
@@ -244,6 +202,8 @@ static bool open_links(struct connector *c, struct err *err UNUSED)
 		.n_workers = c->n_workers,
 		.jobs = c->data_jobs,
 		.subaccounts = c->subaccounts,
+		.ping_after = c->options.ping_after,
+		.dial_timeout = c->options.dial_timeout,
 		.on_stream = on_stream,
 	};
 	c->links = links_new(&settings);
@@ -292,13 +252,8 @@ static bool open_listeners(struct connector *c, struct err *err)
 						.title = "Drawbridge connector"};
 	const struct http_server_settings metrics = {
 		.tables = connector_metrics_tables, .user = c, .title = "Drawbridge connector"};
-	struct tls_config *tls;
-
-	if (!ui_identity_open(c->keys, o->state_dir, o->server_names, clock_unix(), &tls, err)) {
-		return false;
-	}
-	daemon_tls_replace(&c->tls, tls);
-	return listen_on(c, &ui, o->listen_admin, &c->tls, &c->ui, err) &&
+	return connector_renew_ui(c, o->server_names, err) &&
+	       listen_on(c, &ui, o->listen_admin, &c->tls, &c->ui, err) &&
 	       (!o->listen_metrics ||
 		listen_on(c, &metrics, o->listen_metrics, NULL, &c->metrics, err));
 }
@@ -326,33 +281,12 @@ static void drained(void *user)
 	loop_timer_set(c->loop, &c->end, loop_now(c->loop) + CLOSE_MS, stop_loop);
 }
 
-static void reload(struct connector *c)
-{
-	struct connector_options fresh = {0};
-	const char *file = place_of(&c->options).config_file;
-	struct err err;
-
-	options_init(connector_option_table, &fresh);
-	if (access(file, R_OK) == 0 &&
-	    (!options_read_file(connector_option_table, &fresh, file, &err) ||
-	     !options_read_environment(connector_option_table, &fresh, &err))) {
-		log_error("the settings were not read again", LOG_ERR(&err));
-	} else {
-		const struct daemon_place now = place_of(&fresh);
-		if (!daemon_log(&now, &err)) {
-			log_error("the settings were not read again", LOG_ERR(&err));
-		}
-		log_info("settings were read again", LOG_TEXT("file", file));
-	}
-	options_fini(connector_option_table, &fresh);
-}
-
 static void on_signal(int number, void *user)
 {
 	struct connector *c = user;
 
 	if (number == SIGHUP) {
-		reload(c);
+		connector_reload(c);
 		return;
 	}
 	if (c->ending) {
@@ -400,7 +334,7 @@ static void connector_close(struct connector *c)
 static bool open_all(struct connector *c, int control, struct err *err)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
-	const struct daemon_place place = place_of(&c->options);
+	const struct daemon_place place = connector_place(&c->options);
 
 	if (!daemon_enclose(&place, err) || !keys_client_new(control, &c->keys, err) ||
 	    !loop_new(&c->loop, err) ||
@@ -424,6 +358,7 @@ static int serve(struct connector *c, int control)
 	bool ok = open_all(c, control, &err);
 	if (ok) {
 		links_apply(c->links);
+		connector_watch_certificate(c);
 		log_info("ready", LOG_TEXT("admin", c->options.listen_admin));
 		notify_send("READY=1");
 		loop_run(c->loop);
@@ -435,17 +370,20 @@ static int serve(struct connector *c, int control)
 
 int main(int argc, char **argv)
 {
-	struct connector c = {0};
+	struct connector c = {.argc = argc, .argv = argv};
 	struct daemon_place place = {0};
 	struct err err;
 	int status = 0;
 
-	log_setup(LOG_INFO, false, program.name);
-	enum options_outcome outcome =
-		options_load(connector_option_table, &c.options, &program, argc, argv, &err);
+	log_setup(LOG_INFO, false, connector_program.name);
+	enum options_outcome outcome = options_load(connector_option_table, &c.options,
+						    &connector_program, argc, argv, &err);
 	if (outcome == OPTIONS_READ) {
-		place = place_of(&c.options);
-		outcome = daemon_log(&place, &err) ? OPTIONS_READ : OPTIONS_FAILED;
+		place = connector_place(&c.options);
+		outcome =
+			daemon_check_names(c.options.server_names, &err) && daemon_log(&place, &err)
+				? OPTIONS_READ
+				: OPTIONS_FAILED;
 	}
 	if (outcome == OPTIONS_FAILED) {
 		status = daemon_failed(&err);

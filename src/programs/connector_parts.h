@@ -30,9 +30,27 @@ struct connector {
 	struct jobs *jobs, *data_jobs;
 	struct http_server *ui, *metrics; /* NULL: not open */
 	struct daemon_tls tls;
-	struct loop_timer minutely, end;
+	struct loop_timer hourly, end;
 	int64_t started_ms;
 	bool ending;
+	int argc; /* of main(): SIGHUP reads all settings again */
+	char **argv;
 };
+
+enum {
+	CONNECTOR_TRUST_MAX = 1024 * 1024, /* bytes of trust.file */
+};
+
+/* ---- connector_live.c ---- */
+extern const struct option_program connector_program;
+struct daemon_place connector_place(const struct connector_options *o);
+/* Appends the PEM of trust.file, which must hold a certificate; NULL: nothing. */
+NODISCARD bool connector_read_trust(const char *path, struct buf *pem, struct err *err);
+/* At the start; then each hour and at SIGHUP: made anew when it is due or its names changed. */
+NODISCARD bool connector_renew_ui(struct connector *c, const char *server_names, struct err *err);
+void connector_watch_certificate(struct connector *c);
+void connector_reload(struct connector *c);
+
+/* ---- connector_routes.c ---- */
 
 extern const struct http_route *const connector_metrics_tables[];

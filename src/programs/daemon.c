@@ -11,11 +11,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "crypto/issue.h"
 #include "keys/monitor.h"
 #include "keys/sandbox.h"
 
 enum {
 	READABLE_MAX = 64,
+	NAME_MAX_BYTES = 253, /* of a host (RFC 1035, 2.3.4) */
 };
 
 static bool level_of(const char *text, enum log_level *out)
@@ -31,19 +33,36 @@ static bool level_of(const char *text, enum log_level *out)
 	return false;
 }
 
-bool daemon_log(const struct daemon_place *p, struct err *err)
+bool daemon_check_log(const struct daemon_place *p, struct err *err)
 {
 	enum log_level level;
-	bool json = strcmp(p->log_format, "json") == 0;
 
 	if (!level_of(p->log_level, &level)) {
 		return err_set(err, ERR_CONFIG, "log.level: error, warning, info or debug");
 	}
-	if (!json && strcmp(p->log_format, "text") != 0) {
-		return err_set(err, ERR_CONFIG, "log.format: text or json");
+	return strcmp(p->log_format, "json") == 0 || strcmp(p->log_format, "text") == 0 ||
+	       err_set(err, ERR_CONFIG, "log.format: text or json");
+}
+
+bool daemon_log(const struct daemon_place *p, struct err *err)
+{
+	enum log_level level = LOG_INFO;
+
+	if (!daemon_check_log(p, err)) {
+		return false;
 	}
-	log_setup(level, json, p->name);
+	(void)level_of(p->log_level, &level);
+	log_setup(level, strcmp(p->log_format, "json") == 0, p->name);
 	return true;
+}
+
+void daemon_log_reload(const struct buf *waiting)
+{
+	log_info("settings were read again");
+	if (waiting->len > 0) {
+		log_warning("these settings wait for a restart",
+			    LOG_STR("settings", buf_str(waiting)));
+	}
 }
 
 int daemon_failed(const struct err *err)
@@ -86,10 +105,33 @@ int daemon_monitor(const struct daemon_place *p, char **argv)
 
 /* ---- server ---- */
 
+/*
+ * The folder of a file that SIGHUP reads again, since another file may be renamed over it. Not when
+ * the master key lies there too: then only the file itself, as it is now.
+ */
+static const char *readable_of(const char *file, const char *secret, char folder[static PATH_MAX])
+{
+	(void)snprintf(folder, PATH_MAX, "%s", file);
+	char *slash = strrchr(folder, '/');
+	if (slash == NULL) {
+		(void)snprintf(folder, PATH_MAX, ".");
+	} else {
+		slash[slash == folder ? 1 : 0] = '\0';
+	}
+	if (!sandbox_is_inside(secret, folder)) {
+		return folder;
+	}
+	log_warning("the master key lies in the folder of the settings: when another file is "
+		    "renamed over them, SIGHUP does not see it",
+		    LOG_TEXT("file", file));
+	return file;
+}
+
 bool daemon_enclose(const struct daemon_place *p, struct err *err)
 {
 	const char *readable[READABLE_MAX];
 	const char *const writable[] = {p->state_dir, NULL};
+	char config_folder[PATH_MAX], trust_folder[PATH_MAX];
 	size_t n = 0;
 	sigset_t set;
 
@@ -112,10 +154,10 @@ bool daemon_enclose(const struct daemon_place *p, struct err *err)
 		n++;
 	}
 	if (p->config_file) {
-		readable[n++] = p->config_file;
+		readable[n++] = readable_of(p->config_file, p->master_key_file, config_folder);
 	}
 	if (p->trust_file) {
-		readable[n++] = p->trust_file;
+		readable[n++] = readable_of(p->trust_file, p->master_key_file, trust_folder);
 	}
 	readable[n] = NULL;
 	const struct sandbox s = {.calls = SANDBOX_SERVER,
@@ -242,6 +284,22 @@ size_t daemon_names(const char *list, char **names, size_t max)
 		names[n++] = str_dup(name);
 	}
 	return n;
+}
+
+bool daemon_check_names(const char *list, struct err *err)
+{
+	struct str rest = str_of(list), name;
+	size_t n = 0;
+
+	while (str_next_listed(&rest, &name)) {
+		if (name.len == 0 || name.len > NAME_MAX_BYTES) {
+			return err_set(err, ERR_CONFIG, "server.names: \"%.*s\" is no name",
+				       STR_ARGS(str_first(name, 40)));
+		}
+		n++;
+	}
+	return n < ISSUE_SANS_MAX ||
+	       err_set(err, ERR_CONFIG, "server.names: at most %d names", ISSUE_SANS_MAX - 1);
 }
 
 void daemon_metric(struct buf *out, const char *name, const char *type, const char *help,

@@ -25,7 +25,10 @@ enum {
 };
 
 /* ERR_CONFIG for an unknown level or format. */
+NODISCARD bool daemon_check_log(const struct daemon_place *p, struct err *err);
 NODISCARD bool daemon_log(const struct daemon_place *p, struct err *err);
+/* After a reload: names the settings that wait for a restart. */
+void daemon_log_reload(const struct buf *waiting);
 /* The first process: runs the monitor, returns the exit status. */
 int daemon_monitor(const struct daemon_place *p, char **argv);
 /* In the server, before its first thread: signals blocked, sandbox entered. */
@@ -53,6 +56,8 @@ void daemon_tls_fini(struct daemon_tls *t);
 struct tls_config *daemon_tls_ref(void *tls); /* for http_server_listen() */
 void daemon_tls_replace(struct daemon_tls *t, struct tls_config *take);
 
+/* server.names: ERR_CONFIG when a certificate cannot hold them. */
+NODISCARD bool daemon_check_names(const char *list, struct err *err);
 /* Splits "a, b" into at most `max` owned texts; returns how many. */
 size_t daemon_names(const char *list, char **names, size_t max);
 

@@ -1,5 +1,7 @@
 #include "cloud/ca/ca.h"
 
+#include <stdatomic.h>
+
 #include "base/random.h"
 #include "cloud/ca/ca_store.h"
 #include "cloud/directory/settings.h"
@@ -12,7 +14,7 @@ enum {
 struct ca {
 	struct store *store;
 	struct keys_client *keys;
-	int64_t leaf_validity_s;
+	_Atomic int64_t leaf_validity_s, renew_expired_s;
 	char region_host[DIRECTORY_HOST_MAX];
 	struct ca_row root, issuing;
 	struct buf root_pem, issuing_pem, anchors_pem;
@@ -125,6 +127,25 @@ static bool describe(struct ca *ca, struct err *err)
 	return true;
 }
 
+bool ca_set_policy(struct ca *ca, int64_t leaf_validity_s, int64_t renew_expired_s, struct err *err)
+{
+	if (leaf_validity_s < CA_LEAF_LEAST_S || leaf_validity_s > CA_LEAF_MOST_S) {
+		return err_set(err, ERR_CONFIG,
+			       "the validity of certificates is 2 minutes to 825 days");
+	}
+	if (renew_expired_s < 0) {
+		return err_set(err, ERR_CONFIG, "the time for renewal after expiry is negative");
+	}
+	atomic_store(&ca->leaf_validity_s, leaf_validity_s);
+	atomic_store(&ca->renew_expired_s, renew_expired_s);
+	return true;
+}
+
+int64_t ca_renew_expired_s(const struct ca *ca)
+{
+	return atomic_load(&ca->renew_expired_s);
+}
+
 bool ca_open(const struct ca_settings *settings, int64_t now, struct ca **out, struct err *err)
 {
 	AUTO(ca_close) struct ca *ca = NEW(struct ca);
@@ -132,11 +153,10 @@ bool ca_open(const struct ca_settings *settings, int64_t now, struct ca **out, s
 
 	ca->store = settings->store;
 	ca->keys = settings->keys;
-	ca->leaf_validity_s = settings->leaf_validity_s != 0 ? settings->leaf_validity_s
-							     : (int64_t)CA_LEAF_DAYS * DAY;
-	if (ca->leaf_validity_s < CA_LEAF_LEAST_S || ca->leaf_validity_s > CA_LEAF_MOST_S) {
-		return err_set(err, ERR_CONFIG,
-			       "the validity of certificates is 2 minutes to 825 days");
+	int64_t leaf = settings->leaf_validity_s;
+	if (!ca_set_policy(ca, leaf != 0 ? leaf : (int64_t)CA_LEAF_DAYS * DAY,
+			   (int64_t)DIRECTORY_RENEW_EXPIRED_DAYS * DAY, err)) {
+		return false;
 	}
 	ca_row_init(&ca->root);
 	ca_row_init(&ca->issuing);
@@ -211,7 +231,7 @@ bool ca_issue_connector(struct ca *ca, const struct ca_connector *want, int64_t 
 		.profile = ISSUE_CONNECTOR,
 		.subject = subject,
 		.not_before = now - CA_BACKDATE_S,
-		.not_after = now + ca->leaf_validity_s,
+		.not_after = now + atomic_load(&ca->leaf_validity_s),
 	};
 	size_t start = der->len;
 

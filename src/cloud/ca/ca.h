@@ -6,8 +6,8 @@
  * open, and certificates. What may be issued is keyd's fixed profiles (crypto/issue.h); this room
  * supplies the facts and records each serial in the directory before the certificate leaves.
  *
- * Threads: ca_open() at start; afterwards immutable, so every other function from any job. All
- * block (SQL, keyd).
+ * Threads: ca_open() at start; afterwards immutable but for two numbers, so every other function
+ * from any job. All block (SQL, keyd).
  */
 #include "cloud/directory/certificates.h"
 #include "crypto/csr.h"
@@ -36,6 +36,14 @@ struct ca_settings {
  * anchors in the directory's settings. */
 NODISCARD bool ca_open(const struct ca_settings *settings, int64_t now, struct ca **out,
 		       struct err *err);
+/*
+ * Settings that change while it runs; any thread. `renew_expired_s`: how long after its end a
+ * certificate may still renew itself, 0: never; before the first call
+ * DIRECTORY_RENEW_EXPIRED_DAYS. ERR_CONFIG beyond the bounds above.
+ */
+NODISCARD bool ca_set_policy(struct ca *ca, int64_t leaf_validity_s, int64_t renew_expired_s,
+			     struct err *err);
+int64_t ca_renew_expired_s(const struct ca *ca);
 void ca_close(struct ca *ca); /* takes NULL */
 DEFINE_AUTO(ca_close, struct ca *)
 

@@ -4,7 +4,6 @@
 #include "cloud/ca/est_body.h"
 #include "cloud/directory/authdata.h"
 #include "cloud/directory/owners.h"
-#include "cloud/directory/settings.h"
 
 enum {
 	OWNERS_MAX = 1024, /* bytes of the field Drawbridge-Owners */
@@ -229,20 +228,6 @@ static void post_simpleenroll(struct http_call *call)
 
 /* ---- simplereenroll ---- */
 
-static int64_t expired_days(struct ca *ca)
-{
-	AUTO_BUF struct buf text = BUF(32);
-	struct err ignored = {0};
-	uint64_t days = 0;
-
-	if (directory_setting_get(ca_store(ca), STR(DIRECTORY_SETTING_RENEW_EXPIRED_DAYS), &text,
-				  &ignored) &&
-	    str_to_u64(buf_str(&text), &days) && days <= 3650) {
-		return (int64_t)days;
-	}
-	return DIRECTORY_RENEW_EXPIRED_DAYS;
-}
-
 static void post_simplereenroll(struct http_call *call)
 {
 	struct enrolment e = {0};
@@ -258,7 +243,7 @@ static void post_simplereenroll(struct http_call *call)
 					    .subaccount = str_of(e.subaccount),
 					    .instance = str_of(e.instance)};
 	enum directory_judgement j = directory_judge_renewal(
-		ca_store(ca_of(call)), &shown, clock_unix(), expired_days(ca_of(call)), &err);
+		ca_store(ca_of(call)), &shown, clock_unix(), ca_renew_expired_s(ca_of(call)), &err);
 	if (j != DIRECTORY_ADMITTED) {
 		/* No WWW-Authenticate: a password does not help here. */
 		http_problem(call, directory_judgement_status(j), "%s", err.text);

@@ -296,10 +296,10 @@ enum directory_judgement directory_judge_tunnel(struct store *s,
 
 enum directory_judgement directory_judge_renewal(struct store *s,
 						 const struct directory_presented *p, int64_t now,
-						 int64_t expired_days, struct err *err)
+						 int64_t expired_s, struct err *err)
 {
 	struct judged j;
-	enum directory_judgement outcome = judge_state(s, p, now, expired_days * DAY_S, &j, err);
+	enum directory_judgement outcome = judge_state(s, p, now, expired_s, &j, err);
 
 	if (outcome == DIRECTORY_ADMITTED && !j.subaccount.renewal_allowed) {
 		outcome = no(DIRECTORY_RENEWAL_FORBIDDEN, err,

@@ -23,7 +23,7 @@ enum {
 	DIRECTORY_UNCONFIRMED_MAX =
 		3, /* of a subaccount and instance; a further one replaces the oldest */
 	DIRECTORY_SUPERSEDE_GRACE_S = 600, /* the old one opens tunnels this much longer */
-	DIRECTORY_RENEW_EXPIRED_DAYS = 30, /* default of setting certificate.renew-expired-days */
+	DIRECTORY_RENEW_EXPIRED_DAYS = 30, /* default of certificate.renew.expired */
 };
 
 struct directory_certificate {
@@ -109,9 +109,9 @@ enum directory_judgement directory_judge_tunnel(struct store *s,
 						const struct directory_presented *p, int64_t now,
 						struct err *err);
 /*
- * May it simplereenroll? As above, but an expired certificate may, up to `expired_days` after its
- * end (0: never), a superseded one may not, and a forced disconnect does not matter.
+ * May it simplereenroll? As above, but an expired certificate may, up to `expired_s` seconds after
+ * its end (0: never), a superseded one may not, and a forced disconnect does not matter.
  */
 enum directory_judgement directory_judge_renewal(struct store *s,
 						 const struct directory_presented *p, int64_t now,
-						 int64_t expired_days, struct err *err);
+						 int64_t expired_s, struct err *err);

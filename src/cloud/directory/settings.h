@@ -10,10 +10,9 @@ enum {
 };
 
 /* Known names. */
-#define DIRECTORY_SETTING_JWKS               "token.jwks" /* public keys of the token server (RFC 7517) */
-#define DIRECTORY_SETTING_ANCHORS            "ca.anchors" /* PEM: root and issuing CA */
-#define DIRECTORY_SETTING_REGION_HOST        "region.host"
-#define DIRECTORY_SETTING_RENEW_EXPIRED_DAYS "certificate.renew-expired-days"
+#define DIRECTORY_SETTING_JWKS        "token.jwks" /* public keys of the token server (RFC 7517) */
+#define DIRECTORY_SETTING_ANCHORS     "ca.anchors" /* PEM: root and issuing CA */
+#define DIRECTORY_SETTING_REGION_HOST "region.host"
 
 /* Appends the value; an unset one appends nothing and is no error. */
 NODISCARD bool directory_setting_get(struct store *s, struct str name, struct buf *value,

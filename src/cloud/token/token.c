@@ -20,7 +20,7 @@ void token_server_close(struct token_server *t)
 	buf_fini(&t->jwks);
 	buf_fini(&t->url);
 	buf_fini(&t->host);
-	buf_fini(&t->proxy_host);
+	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
 
@@ -117,6 +117,22 @@ static bool publish(struct token_server *t, struct err *err)
 				     buf_str(&t->jwks), err);
 }
 
+bool token_server_set(struct token_server *t, int64_t life_s, const char *proxy_host,
+		      struct err *err)
+{
+	if (life_s < TOKEN_LIFE_LEAST_S || life_s > TOKEN_LIFE_MOST_S) {
+		return err_set(err, ERR_CONFIG, "tokens live 1 minute to 24 hours");
+	}
+	pthread_mutex_lock(&t->lock);
+	bool fits = str_copy(str_of(proxy_host), t->proxy_host, sizeof(t->proxy_host));
+	pthread_mutex_unlock(&t->lock);
+	if (!fits) {
+		return err_set(err, ERR_CONFIG, "the host of the HTTP proxy is too long");
+	}
+	atomic_store(&t->life_s, life_s);
+	return true;
+}
+
 bool token_server_open(const struct token_settings *settings, int64_t now,
 		       struct token_server **out, struct err *err)
 {
@@ -125,12 +141,12 @@ bool token_server_open(const struct token_settings *settings, int64_t now,
 	t->store = settings->store;
 	t->keys = settings->keys;
 	t->jwks = BUF(TOKEN_JWKS_MAX);
-	t->url = t->host = t->proxy_host = BUF(512);
-	t->life_s = settings->life_s != 0 ? settings->life_s : TOKEN_LIFE_S;
-	if (t->life_s < TOKEN_LIFE_LEAST_S || t->life_s > TOKEN_LIFE_MOST_S) {
-		return err_set(err, ERR_CONFIG, "tokens live 1 minute to 24 hours");
+	t->url = t->host = BUF(512);
+	pthread_mutex_init(&t->lock, NULL);
+	if (!token_server_set(t, settings->life_s != 0 ? settings->life_s : TOKEN_LIFE_S,
+			      settings->proxy_host, err)) {
+		return false;
 	}
-	buf_add_str(&t->proxy_host, str_of(settings->proxy_host));
 	t->proxy_port = settings->proxy_port;
 	t->socks_port = settings->socks_port;
 	t->logins = sessions_new(&(struct session_settings){
@@ -224,11 +240,15 @@ static void key_port(struct jsonw *w, const char *name, uint16_t port)
 bool token_service_key(void *user, const struct directory_binding *binding, const char *secret,
 		       struct buf *json, struct err *err)
 {
-	const struct token_server *t = user;
+	struct token_server *t = user;
 	struct jsonw w = jsonw_to(json);
+	char proxy_host[TOKEN_HOST_MAX];
 
+	pthread_mutex_lock(&t->lock);
+	memcpy(proxy_host, t->proxy_host, sizeof(proxy_host));
+	pthread_mutex_unlock(&t->lock);
 	jsonw_object(&w);
-	jsonw_key_str(&w, "onpremise_proxy_host", buf_str(&t->proxy_host));
+	jsonw_key_text(&w, "onpremise_proxy_host", proxy_host);
 	key_port(&w, "onpremise_proxy_port", t->proxy_port); /* old name */
 	key_port(&w, "onpremise_proxy_http_port", t->proxy_port);
 	key_port(&w, "onpremise_socks5_proxy_port", t->socks_port);

@@ -50,6 +50,10 @@ DEFINE_AUTO(token_server_close, struct token_server *)
 /* The key set as JSON; lent. */
 struct str token_server_jwks(const struct token_server *t);
 const char *token_server_kid(const struct token_server *t);
+/* Settings that change while it runs; any thread. ERR_CONFIG beyond TOKEN_LIFE_*. */
+NODISCARD bool token_server_set(struct token_server *t, int64_t life_s, const char *proxy_host,
+				struct err *err);
+
 /* Answers so far: for /metrics. */
 struct token_counters {
 	uint64_t issued, refused, throttled;

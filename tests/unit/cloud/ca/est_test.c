@@ -306,9 +306,8 @@ static void an_expired_one_may_renew_while_its_days_last(UNUSED void **state)
 			    .cert = &old};
 	struct answered a = ask(&w, &r);
 	expect_certificate(&w, &a, &renewed);
-	assert_ok(directory_setting_set(w.store, &world_actor,
-					STR(DIRECTORY_SETTING_RENEW_EXPIRED_DAYS), STR("0"), &err),
-		  &err);
+	assert_ok(ca_set_policy(w.ca, 86400, 0, &err), &err);
+	assert_false(ca_set_policy(w.ca, 119, 0, &err));
 	assert_int_equal(ask(&w, &r).status, 401);
 	world_end(&w);
 }

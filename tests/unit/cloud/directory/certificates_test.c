@@ -61,7 +61,7 @@ static enum directory_judgement renewal(struct store *s, const struct directory_
 	struct directory_presented p = shown(&f);
 	struct err err;
 
-	return directory_judge_renewal(s, &p, now, days, &err);
+	return directory_judge_renewal(s, &p, now, days * DAY, &err);
 }
 
 static enum directory_cert_state state_of(struct store *s, const char *serial, int64_t now)
@@ -167,7 +167,7 @@ static void without_a_trusted_certificate_there_is_none(void **state)
 	assert_int_equal(directory_judge_tunnel(s, &p, ISSUED, &err), DIRECTORY_NO_CERTIFICATE);
 	p.state = TLS_PEER_UNTRUSTED; /* forged, whatever it says */
 	assert_int_equal(directory_judge_tunnel(s, &p, ISSUED, &err), DIRECTORY_NO_CERTIFICATE);
-	assert_int_equal(directory_judge_renewal(s, &p, ISSUED + 366 * DAY, 30, &err),
+	assert_int_equal(directory_judge_renewal(s, &p, ISSUED + 366 * DAY, 30 * DAY, &err),
 			 DIRECTORY_NO_CERTIFICATE);
 }
 

@@ -1,0 +1,194 @@
+/*
+ * What changes while the cloud side runs: its settings at SIGHUP, and its listeners' certificates.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "programs/cloud_parts.h"
+
+enum {
+	HOUR_MS = 3600 * 1000,
+	KEYS_TEXT_MAX = 4096,
+};
+
+/* ---- settings ---- */
+
+const struct option_program cloud_program = {
+	.name = "drawbridge-cloud",
+	.summary = "the cloud side: relay, console, CA and token server",
+	.config = "/etc/drawbridge/cloud.conf",
+};
+
+struct daemon_place cloud_place(const struct cloud_options *o)
+{
+	return (struct daemon_place){
+		.name = cloud_program.name,
+		.state_dir = o->state_dir,
+		.master_key_file = o->master_key_file,
+		.keyd_path = o->keyd_path,
+		.config_file = o->config_file ? o->config_file : cloud_program.config,
+		.log_level = o->log_level,
+		.log_format = o->log_format,
+		.key_classes =
+			1U << KEYS_CLASS_LISTENER | 1U << KEYS_CLASS_CA | 1U << KEYS_CLASS_TOKEN,
+	};
+}
+
+bool cloud_check(const struct cloud_options *o, struct err *err)
+{
+	static const char *const roles[] = {"all", "control"};
+
+	if (strcmp(o->role, "relay") == 0) {
+		return err_set(
+			err, ERR_CONFIG,
+			"role relay is not there yet: a relay without the CA's keys cannot get "
+			"its listener's certificate. Run role all on each node, with one "
+			"database and one master key");
+	}
+	for (size_t i = 0; i < COUNT(roles); i++) {
+		if (strcmp(o->role, roles[i]) == 0) {
+			return daemon_check_names(o->server_names, err);
+		}
+	}
+	return err_set(err, ERR_CONFIG, "role: all or control");
+}
+
+/* ---- certificates of the listeners ---- */
+
+static bool make_tls(struct cloud *c, const struct ca_listener *l, bool tunnel, struct err *err)
+{
+	const struct tls_settings settings = {
+		.server = true,
+		.peer = tunnel ? TLS_PEER_OPTIONAL : TLS_PEER_NONE,
+		.chain_pem = buf_str(&l->chain_pem),
+		.key = l->key,
+		.anchors_pem = tunnel ? ca_anchors_pem(c->rooms.ca) : STR_NONE,
+		.alpn = "http/1.1",
+		.tickets = !tunnel,
+	};
+	struct tls_config *made;
+
+	if (!tls_config_new(&settings, &made, err)) {
+		return false;
+	}
+	daemon_tls_replace(tunnel ? &c->tunnel_tls : &c->console_tls, made);
+	return true;
+}
+
+/* At the start and each hour: a certificate that is due, or whose names changed, is made anew. */
+bool cloud_renew_listeners(struct cloud *c, const char *server_names, struct err *err)
+{
+	char *names[ISSUE_SANS_MAX];
+	struct str region;
+	uint16_t port;
+	struct ca_listener l = {0};
+
+	if (!address_split(str_of(c->options.region_host), 443, &region, &port)) {
+		return err_set(err, ERR_CONFIG, "region.host: %s is no host and port",
+			       c->options.region_host);
+	}
+	names[0] = str_dup(region);
+	size_t n = 1;
+	n += daemon_names(server_names, names + 1, COUNT(names) - 1);
+	for (size_t i = n; i-- > 1;) {
+		if (strcmp(names[i], names[0]) == 0) { /* the region's own name, twice */
+			free(names[i]);
+			names[i] = names[--n];
+		}
+	}
+	bool ok = ca_listener_get(c->rooms.ca, "listener", (const char *const *)names, n,
+				  clock_unix(), &l, err) &&
+		  make_tls(c, &l, false, err) && make_tls(c, &l, true, err);
+	ca_listener_fini(&l);
+	while (n > 0) {
+		free(names[--n]);
+	}
+	return ok;
+}
+
+struct renewal {
+	struct job job;
+	struct cloud *cloud;
+	char *names; /* the option's value then: a reload may replace it */
+};
+
+static void run_renewal(struct job *job)
+{
+	struct renewal *r = CONTAINER_OF(job, struct renewal, job);
+	struct err err;
+
+	if (!cloud_renew_listeners(r->cloud, r->names, &err)) {
+		log_error("cannot renew the listeners' certificate", LOG_ERR(&err));
+	}
+}
+
+static void end_renewal(struct job *job)
+{
+	struct renewal *r = CONTAINER_OF(job, struct renewal, job);
+
+	free(r->names);
+	free(r);
+}
+
+static void renew_in_job(struct cloud *c)
+{
+	struct renewal *r = NEW(struct renewal);
+	struct err err;
+
+	r->cloud = c;
+	r->names = str_dup(str_of(c->options.server_names));
+	r->job.run = run_renewal;
+	r->job.done = end_renewal;
+	if (!jobs_submit(c->jobs, c->loop, &r->job, &err)) {
+		end_renewal(&r->job); /* the next hour tries again */
+	}
+}
+
+static void each_hour(struct loop_timer *t)
+{
+	struct cloud *c = CONTAINER_OF(t, struct cloud, hourly);
+
+	renew_in_job(c);
+	loop_timer_set(c->loop, t, loop_now(c->loop) + HOUR_MS, each_hour);
+}
+
+void cloud_watch_certificates(struct cloud *c)
+{
+	loop_timer_set(c->loop, &c->hourly, loop_now(c->loop) + HOUR_MS, each_hour);
+}
+
+/* ---- SIGHUP ---- */
+
+/* All that can be refused comes first: a bad value leaves everything as it was. */
+static bool take_over(struct cloud *c, struct cloud_options *fresh, struct buf *waiting,
+		      struct err *err)
+{
+	const struct daemon_place now = cloud_place(fresh);
+
+	if (!cloud_check(fresh, err) || !daemon_check_log(&now, err) ||
+	    !token_server_set(c->rooms.tokens, fresh->token_validity / 1000, fresh->proxy_host,
+			      err) ||
+	    !ca_set_policy(c->rooms.ca, fresh->certificate_validity / 1000,
+			   fresh->renew_expired / 1000, err) ||
+	    !daemon_log(&now, err)) {
+		return false;
+	}
+	(void)options_apply(cloud_option_table, &c->options, fresh, waiting);
+	return true;
+}
+
+void cloud_reload(struct cloud *c)
+{
+	AUTO_BUF struct buf waiting = BUF(KEYS_TEXT_MAX);
+	struct cloud_options fresh = {0};
+	struct err err;
+
+	if (options_load(cloud_option_table, &fresh, &cloud_program, c->argc, c->argv, &err) !=
+		    OPTIONS_READ ||
+	    !take_over(c, &fresh, &waiting, &err)) {
+		log_error("the settings were not read again, the old ones stay", LOG_ERR(&err));
+	} else {
+		daemon_log_reload(&waiting);
+		renew_in_job(c);
+	}
+	options_fini(cloud_option_table, &fresh);
+}

@@ -1,0 +1,153 @@
+"""What is settable is obeyed: settings at SIGHUP, limits, the setup code, the denied attempts."""
+import os
+import signal
+import socket
+import ssl
+import time
+
+from stage import Program, ProxyClient, equal, expect, raw_exchange, wait_for
+from world import CLOUD, SANITIZER
+
+
+def replace(path, text):
+    """As editors and package managers do: another file is renamed over the old one."""
+    with open(path + ".new", "w") as f:
+        f.write(text)
+    os.rename(path + ".new", path)
+
+
+CLOUD_TEXT = "client.head.timeout = 2s\nclient.idle.timeout = 3s\nanswer.timeout = 4s\n"
+CONNECTOR_TEXT = "backend.answer.timeout = 60s\n"
+
+
+def scene(world):
+    world.files = {name: os.path.join(world.sub("conf-" + name), "settings.conf")
+                   for name in ("cloud", "connector")}
+    replace(world.files["cloud"], CLOUD_TEXT)
+    replace(world.files["connector"], CONNECTOR_TEXT)
+    world.options = {name: ["--config", path] for name, path in world.files.items()}
+    world.bring_up()
+
+
+def hup(world, name, awaited):
+    """SIGHUP to the monitor; waits for a line of the log that was not there before."""
+    program = getattr(world, name)
+    before = program.log(100000).count(awaited)
+    os.kill(program.pid, signal.SIGHUP)
+    wait_for(lambda: program.log(100000).count(awaited) > before, f"\"{awaited}\" in the log of {name}", 20)
+    return program.log(100000)
+
+
+def served(port):
+    """The certificate that a listener shows now, DER."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), 10) as plain:
+        with context.wrap_socket(plain) as tls:
+            return tls.getpeercert(binary_form=True)
+
+
+def took(fn):
+    start = time.monotonic()
+    fn()
+    return time.monotonic() - start
+
+
+def case_slow_head(world):
+    """client.head.timeout: a head that does not come in time is 408"""
+    answer = raw_exchange(world.ports.proxy, b"GET http://erp.virtual/ HT", seconds=8)
+    expect(answer.startswith(b"HTTP/1.1 408"), f"{answer[:200]}")
+
+
+def case_idle_client(world):
+    """client.idle.timeout: a connection without a request is closed"""
+    seconds = took(lambda: raw_exchange(world.ports.proxy, b"", seconds=10))
+    expect(2 < seconds < 7, f"closed after {seconds:.1f} s, wanted 3")
+
+
+def case_silent_answer(world):
+    """answer.timeout: a back end that never answers gives 504 from the relay when it is the sooner one"""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        world.map("silent.virtual:80", f"127.0.0.1:{port}", "/")
+        client = world.client()
+        answer = client.get("http://silent.virtual/")
+        equal(answer.status, 504, f"{answer}")
+        expect("No answer came through the tunnel for 4 s" in answer.text, answer.text)
+        client.close()
+    world.unmap("silent.virtual:80")
+
+
+def case_setup_code(world):
+    """the setup codes are gone after the passwords were changed, and are not made anew at a start"""
+    paths = [os.path.join(world.folder, name, "setup-code") for name in ("cloud", "connector")]
+    expect(not any(map(os.path.exists, paths)), f"still there: {[p for p in paths if os.path.exists(p)]}")
+    world.cloud.stop()
+    world.start_cloud()
+    expect(not os.path.exists(paths[0]), "made anew by the second start")
+    wait_for(world.first.connected, "the tunnel", 60)
+
+
+def case_reload_live(world):
+    """SIGHUP: a file renamed over the old one is read, live settings change without a restart"""
+    pid, before = world.server_pid("cloud"), served(world.ports.console)
+    replace(world.files["cloud"], CLOUD_TEXT + "token.validity = 77s\nserver.names = localhost, other.example\n"
+            "proxy.host = proxy.example\ncertificate.validity = 10d\n")
+    hup(world, "cloud", "settings were read again")
+    equal(world.token_answer().json()["expires_in"], 77, "the life of tokens")
+    wait_for(lambda: served(world.ports.console) != before, "another certificate of the console")
+    expect(b"other.example" in served(world.ports.console), "the new name is not in the certificate")
+    expect(b"other.example" in served(world.ports.tunnel), "nor in the tunnel listener's")
+    key = world.console.must("POST", f"{CLOUD}/subaccounts/{world.subaccount}/service-keys",
+                             {"name": "after"}).json()["credentials"]
+    equal(key["onpremise_proxy_host"], "proxy.example", "the proxy's host in a service key")
+    equal(world.server_pid("cloud"), pid, "the server process")
+    replace(world.files["cloud"], CLOUD_TEXT)
+    hup(world, "cloud", "settings were read again")
+    equal(world.token_answer().json()["expires_in"], 3600, "the default again")
+
+
+def case_reload_restart(world):
+    """SIGHUP: what needs a restart is named, and stays as it was"""
+    replace(world.files["cloud"], CLOUD_TEXT.replace("2s", "9s") + "job.threads = 5\n")
+    log = hup(world, "cloud", "these settings wait for a restart")
+    expect("job.threads, client.head.timeout" in log, log[-800:])
+    equal(ProxyClient(world.ports.proxy, world.token()).get(world.url("/public/hello.txt")).status, 200, "a request")
+    replace(world.files["cloud"], CLOUD_TEXT)
+
+
+def case_reload_bad(world):
+    """SIGHUP: a bad file is refused whole, and the old settings stay"""
+    for text in ("token.validity = 88s\nno.such.key = 1\n", "token.validity = 88s\nlog.level = loud\n",
+                 "token.validity = 88s\ntoken.validity = 5\n", "token.validity = 88s\nrole = relay\n"):
+        replace(world.files["cloud"], CLOUD_TEXT + text)
+        hup(world, "cloud", "the old ones stay")
+        equal(world.token_answer().json()["expires_in"], 3600, f"the life of tokens after {text!r}")
+    replace(world.files["cloud"], CLOUD_TEXT)
+
+
+def case_reload_connector(world):
+    """SIGHUP on the connector: the names of its certificate and the trusted anchors change live"""
+    before = served(world.ports.admin)
+    anchors = os.path.join(os.path.dirname(world.files["connector"]), "anchors.pem")
+    replace(anchors, open(world.first_ca(world.ports.tunnel)).read())
+    replace(world.files["connector"], CONNECTOR_TEXT + "server.names = localhost, plant.example\n")
+    hup(world, "connector", "settings were read again")
+    wait_for(lambda: served(world.ports.admin) != before, "another certificate of the administration")
+    expect(b"plant.example" in served(world.ports.admin), "the new name is not in the certificate")
+    replace(world.files["connector"], CONNECTOR_TEXT + "trust.file = /no/such/file\n")
+    hup(world, "connector", "the old ones stay")
+    replace(world.files["connector"], CONNECTOR_TEXT + f"trust.file = {anchors}\n")
+    hup(world, "connector", "settings were read again")
+    wait_for(world.first.connected, "the tunnel", 30)
+    equal(world.client().get(world.url("/public/hello.txt")).status, 200, "a request")
+    replace(world.files["connector"], CONNECTOR_TEXT)
+    hup(world, "connector", "settings were read again")
+
+
+def case_role_relay(world):
+    """--role relay says plainly that it is not there yet, and ends"""
+    program = Program("relay", world.cloud_command() + ["--role", "relay"], world.folder, env=SANITIZER)
+    program.start()
+    wait_for(lambda: not program.running(), "its end")
+    expect("role relay is not there yet" in program.log(), program.log())
