@@ -5,7 +5,7 @@
  *
  * Each worker's loop has its own part and its own dialers; the control loop adds up what they
  * report and publishes it as an immutable snapshot. links_apply() compares the newest set of
- * subaccounts with what runs: new ones are dialled, removed or disconnected ones are stopped, a new
+ * subaccounts with what runs: new ones are dialled, removed or disconnected ones drain, a new
  * certificate, location ID or proxy means a new tunnel beside the old one.
  */
 #include "connector/subaccounts.h"

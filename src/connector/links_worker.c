@@ -177,30 +177,13 @@ static void apply_line(struct links_worker *w, struct subaccount_set *set,
 	}
 }
 
-static bool is_still_wanted(const struct subaccount_set *set, const char *key)
+/* Disconnected, deleted, or one tunnel too many: the relay is told, what is in flight ends. */
+static void apply_removals(struct links_worker *w)
 {
-	for (size_t i = 0; i < set->n; i++) {
-		if (strcmp(set->rows[i].key, key) == 0) {
-			return set->rows[i].state.connected;
+	for (struct line *line = w->lines; line != NULL; line = line->next) {
+		if (!line->seen && !line->leaving) {
+			leave(line); /* freed later, from on_change */
 		}
-	}
-	return false;
-}
-
-/* Disconnected or deleted: cut at once, nothing passes. Only one tunnel too many: it drains. */
-static void apply_removals(struct links_worker *w, const struct subaccount_set *set)
-{
-	struct line *line = w->lines;
-
-	while (line != NULL) {
-		struct line *next = line->next;
-		bool wanted = is_still_wanted(set, line->subaccount->key);
-		if (!wanted) {
-			line_free(line);
-		} else if (!line->seen && !line->leaving) {
-			leave(line);
-		}
-		line = next;
 	}
 }
 
@@ -212,7 +195,7 @@ static void apply(struct links_worker *w, struct order *o)
 	for (size_t i = 0; i < o->n && !w->draining; i++) {
 		apply_line(w, o->set, &o->lines[i]);
 	}
-	apply_removals(w, o->set);
+	apply_removals(w);
 	tell_if_drained(w);
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -156,6 +157,18 @@ void listener_close(struct listener *l)
 	close_fd(l->fd);
 	l->fd = -1;
 	loop_defer(l->loop, LOOP_FREE, &l->death, free_listener);
+}
+
+void listener_finish(struct listener *l)
+{
+	for (int i = 0; i < LISTENER_BACKLOG / LISTENER_BATCH; i++) {
+		struct pollfd waiting = {.fd = l->fd, .events = POLLIN};
+		if (poll(&waiting, 1, 0) <= 0) {
+			break;
+		}
+		on_ready(&l->io, LOOP_READ);
+	}
+	listener_close(l);
 }
 
 uint16_t listener_port(const struct listener *l)

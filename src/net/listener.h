@@ -22,4 +22,6 @@ enum {
 NODISCARD bool listener_open(struct loop *l, const char *where, bool shared, listener_fn *fn,
 			     void *user, struct listener **out, struct err *err);
 void listener_close(struct listener *l); /* takes NULL */
+/* Hands over the connections that wait in the queue, then closes: a plain close resets them. */
+void listener_finish(struct listener *l);
 uint16_t listener_port(const struct listener *l);

@@ -256,6 +256,9 @@ static void on_signal(int number, void *user)
 	notify_send("STOPPING=1");
 	log_info("ending: tunnels and requests drain",
 		 LOG_INT("limit_ms", c->options.drain_timeout));
+	/* Connectors that dial again find nobody, and then the next process, not one that leaves.
+	 */
+	close_server(&c->tunnels);
 	if (c->rooms.relay) {
 		relay_drain(c->rooms.relay, c->options.drain_timeout, drained, c);
 	} else {

@@ -242,10 +242,12 @@ static void open_tunnel(struct lane *lane)
 /* A new lane before this one; too many tunnels that drain: the oldest is cut. */
 static void succeed(struct dialer *d, enum link_event event, unsigned failures)
 {
+	msec_t quick_until = d->lanes != NULL ? d->lanes->link.quick_until : 0;
 	struct lane *lane = lane_add(d);
 	size_t n = 1;
 
 	lane->link.failures = failures;
+	lane->link.quick_until = quick_until;
 	for (struct lane *at = lane; at->next != NULL; at = at->next) {
 		if (++n > DIALER_TUNNELS_MAX) {
 			lane_remove(at->next);
@@ -255,12 +257,17 @@ static void succeed(struct dialer *d, enum link_event event, unsigned failures)
 	lane_step(lane, event);
 }
 
-/* The relay says "dial elsewhere". One that says so at once and always is dialled ever slower. */
+/*
+ * The relay says "dial elsewhere". It sends no more requests on this tunnel, which ends with those
+ * that run: a relay that shuts down waits for that. One that says so at once and always is dialled
+ * ever slower.
+ */
 static void replace(struct lane *lane)
 {
 	struct dialer *d = lane->dialer;
 	msec_t age = loop_now(d->settings.loop) - lane->link.up_since;
 
+	tunnel_drain(lane->tunnel, d->settings.drain_limit);
 	succeed(d, LINK_EV_FOLLOW, age < LINK_STABLE_MS ? lane->link.failures : 0);
 }
 

@@ -63,14 +63,19 @@ msec_t link_backoff(unsigned failures, uint64_t random)
 
 /* The pause before the next try. A peer's wish counts from now and gets jitter on top, since it
  * gave the same number to everybody. */
-static msec_t pause_of(struct link *l)
+static msec_t pause_of(struct link *l, bool quick)
 {
 	uint64_t random = random_jitter(&l->seed);
+	unsigned failures = l->failures;
 	msec_t wish = l->retry_after;
+
+	if (quick && failures > LINK_QUICK_FAILURES) {
+		failures = LINK_QUICK_FAILURES;
+	}
 
 	l->retry_after = 0;
 	if (wish <= 0) {
-		return link_backoff(l->failures, random);
+		return link_backoff(failures, random);
 	}
 	if (wish > LINK_RETRY_AFTER_MAX_MS) {
 		wish = LINK_RETRY_AFTER_MAX_MS;
@@ -89,13 +94,19 @@ enum link_command link_step(struct link *l, enum link_event event, msec_t now)
 	if (was_stable || event == LINK_EV_STOP) {
 		l->failures = 0;
 	}
+	bool was_up = l->state == LINK_UP;
+	if (was_up && (was_stable || l->quick_until == 0 ||
+		       now - l->quick_until >= LINK_QUICK_EVERY_MS - LINK_QUICK_MS)) {
+		l->quick_until = now + LINK_QUICK_MS;
+	}
 	l->state = t->to;
 	if (t->to == LINK_UP) {
 		l->up_since = now;
 	}
 	if (t->to == LINK_WAITING) {
-		l->retry_at = now + pause_of(l);
-		l->failures++;
+		bool quick = now < l->quick_until;
+		l->retry_at = now + pause_of(l, quick);
+		l->failures += quick && l->failures >= LINK_QUICK_FAILURES ? 0 : 1;
 	}
 	return t->command;
 }

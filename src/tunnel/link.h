@@ -4,7 +4,10 @@
  * its own. It returns commands; the driver (tunnel/dialer) obeys them.
  *
  * Reconnect for ever: after a tunnel that lived LINK_STABLE the first try comes after random 0-250
- * ms, then full jitter over 250 ms x 2^n up to 30 s; Retry-After is obeyed (peers.md c16).
+ * ms, then full jitter over 250 ms x 2^n up to 30 s; Retry-After is obeyed (peers.md c16). Mostly a
+ * relay that goes is being restarted: within LINK_QUICK_MS of the loss of a tunnel that worked the
+ * pauses stay below a second, so that the new process is found at once. A link that flaps gets that
+ * once in LINK_QUICK_EVERY_MS.
  */
 #include "base/defs.h"
 
@@ -37,20 +40,24 @@ enum link_command {
 	LINK_DO_OPEN,
 	LINK_DO_DRAIN,
 	LINK_DO_CLOSE,   /* and, in LINK_WAITING, set a timer for retry_at */
-	LINK_DO_REPLACE, /* drain this one and dial a new one beside it */
+	LINK_DO_REPLACE, /* drain this one and dial a new one beside it at the same time */
 };
 
 enum {
 	LINK_BACKOFF_MIN_MS = 250,
 	LINK_BACKOFF_MAX_MS = 30000,
 	LINK_STABLE_MS = 10000,
+	LINK_QUICK_MS = 30000,
+	LINK_QUICK_EVERY_MS = 120000,
+	LINK_QUICK_FAILURES = 2,          /* counted at most meanwhile: pauses up to a second */
 	LINK_RETRY_AFTER_MAX_MS = 600000, /* a relay cannot send a connector away for longer */
 };
 
 struct link {
 	enum link_state state;
-	unsigned failures;
+	unsigned failures; /* that lengthen the pause */
 	msec_t up_since, retry_at;
+	msec_t quick_until; /* 0: no tunnel was lost yet; a successor takes it over */
 	msec_t retry_after; /* from a refusal; used up by the next wait */
 	uint64_t seed;
 };

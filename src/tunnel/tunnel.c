@@ -491,6 +491,11 @@ void tunnel_flush(struct tunnel *t)
 	}
 }
 
+bool tunnel_is_open(const struct tunnel *t)
+{
+	return t->life < LIFE_LOST;
+}
+
 static bool is_suspect(const struct tunnel *t)
 {
 	return t->asked_at > last_heard(t) &&

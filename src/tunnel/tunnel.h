@@ -52,6 +52,8 @@ NODISCARD bool tunnel_new(struct stream *take, const struct tunnel_settings *set
 void tunnel_close(struct tunnel *t);
 struct h2_engine *tunnel_h2(struct tunnel *t);
 void tunnel_flush(struct tunnel *t); /* something was queued: send this turn */
+bool tunnel_is_open(
+	const struct tunnel *t); /* false from its loss on, before TUNNEL_LOST is told */
 bool tunnel_is_usable(
 	struct tunnel *t); /* up, not draining, not suspect; probes when it was quiet */
 /* Server: notice, one PING, GOAWAY with the real id; client: GOAWAY(0). Ends with TUNNEL_LOST

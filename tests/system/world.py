@@ -2,6 +2,7 @@
 the public REST APIs as a user would. Story-free: tests and demo decide what to look at.
 """
 import http.client
+import json
 import os
 import secrets
 import subprocess
@@ -123,6 +124,13 @@ def setup_code(state_dir):
     path = os.path.join(state_dir, "setup-code")
     return wait_for(lambda: os.path.exists(path) and open(path).read().strip(), "the setup code")
 
+def is_sanitized(build):
+    """Whether programs of this build carry AddressSanitizer, whose freed memory stays resident."""
+    with open(os.path.join(build, "meson-info", "intro-buildoptions.json"), encoding="utf-8") as f:
+        options = {row["name"]: row["value"] for row in json.load(f)}
+    return "address" in options.get("b_sanitize", "none")
+
+
 class World:
     def __init__(self, build, folder=None, ports=None, database="sqlite", workers=1, options=None):
         self.build = os.path.abspath(build)
@@ -135,7 +143,7 @@ class World:
         self.region = f"localhost:{self.ports.tunnel}"
         self.virtual = "erp.virtual:8000"
         self.virtual_closed = "closed.virtual:8000"
-        self.sanitizer_factor = 4 if "asan" in self.build else 1
+        self.sanitizer_factor = 4 if is_sanitized(self.build) else 1
         self.programs, self.at_close = [], []
         self.cloud = self.backend = self.postgres = None
         self.first = Installation(self, "connector", self.ports.admin)

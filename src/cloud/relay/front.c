@@ -61,6 +61,15 @@ static void on_stalled(struct front *f)
 	}
 }
 
+static void stop_waiting(struct front *f)
+{
+	if (f->state == FRONT_WAITING) {
+		registry_leave(&f->waiter);
+		f->worker->counters.requests_waiting--;
+		f->state = FRONT_IDLE;
+	}
+}
+
 static void on_deadline(struct front *f)
 {
 	switch (f->state) {
@@ -73,8 +82,7 @@ static void on_deadline(struct front *f)
 		}
 		break;
 	case FRONT_WAITING:
-		registry_leave(&f->waiter);
-		f->worker->counters.requests_waiting--;
+		stop_waiting(f);
 		if (registry_count(f->worker->registry, str_of(f->key)) == 0) {
 			front_refuse_no_tunnel(f);
 		} else {
@@ -141,11 +149,8 @@ void front_close(struct front *f)
 	if (f->h2 != NULL) {
 		cancel(f);
 	}
-	if (f->state == FRONT_WAITING) {
-		w->counters.requests_waiting--;
-	}
+	stop_waiting(f);
 	f->state = FRONT_DEAD;
-	registry_leave(&f->waiter);
 	loop_timer_cancel(w->loop, &f->timer);
 	stream_close(TAKE(f->stream));
 	h1_body_fini(&f->body);
@@ -171,9 +176,11 @@ static void close_in_order(struct front *f)
 
 void front_drain(struct front *f)
 {
-	f->keep_alive = false;
 	if (f->state == FRONT_IDLE && stream_peek(f->stream).len == 0) {
 		close_in_order(f); /* the last answer may still be leaving */
+	} else if (f->state == FRONT_IDLE || f->state == FRONT_WAITING) {
+		stop_waiting(f);
+		front_refuse_closing(f);
 	}
 }
 
@@ -186,7 +193,7 @@ void front_next_request(struct front *f)
 	if (early) {
 		stream_expect_more(f->stream); /* the rest of a body that nobody wants */
 	}
-	if (early || !f->keep_alive || f->worker->draining) {
+	if (early || !f->keep_alive || f->worker->closing) {
 		close_in_order(f);
 		return;
 	}

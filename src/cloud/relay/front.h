@@ -32,7 +32,8 @@ void front_accept(struct worker *w, int take_fd);
 void front_attach(struct worker *w, struct stream_parts *take, unsigned hops);
 /* Events of a stream whose user is this front. */
 void front_on_h2(struct front *f, const struct h2_notice *notice);
-/* Closes it if it is idle, else after its answer. */
+/* The last call is over: closed if it waits for a request, refused if it waits for a tunnel, else
+ * closed after its answer. */
 void front_drain(struct front *f);
 void front_close(struct front *f);
 struct front *front_next(const struct front *f); /* of the worker's list */

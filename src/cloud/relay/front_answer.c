@@ -68,7 +68,8 @@ static void on_head(struct front *f)
 	if (f->chunked && f->is_http10) {
 		f->keep_alive = false;
 	}
-	write_head(f, head, f->keep_alive && !f->worker->draining);
+	f->keep_alive = f->keep_alive && !f->worker->draining;
+	write_head(f, head, f->keep_alive);
 	if (f->chunked && f->is_http10) {
 		f->chunked = false;
 	}

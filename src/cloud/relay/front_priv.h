@@ -76,3 +76,4 @@ void front_on_sent(struct front *f);
 /* An answer of ours as text. The request is over; the connection stays if it can. */
 void front_refuse(struct front *f, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void front_refuse_no_tunnel(struct front *f);
+void front_refuse_closing(struct front *f); /* the relay shuts down */

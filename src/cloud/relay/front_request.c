@@ -133,23 +133,25 @@ static void on_turn(struct registry_waiter *waiter)
 static void wait_for_tunnel(struct front *f, bool recent)
 {
 	struct worker *w = f->worker;
+	msec_t now = loop_now(w->loop);
 
 	f->waiter.fn = on_turn;
 	if (!registry_wait(w->registry, str_of(f->key), &f->waiter, w->settings.limits.queue_max,
-			   loop_now(w->loop))) {
+			   now)) {
 		w->counters.refused_queue_total++;
 		front_refuse(f, 503,
-			     "%zu requests wait for this connector already (limit per location).",
+			     "%zu requests wait for this connector already (limit per location): "
+			     "try again later.",
 			     w->settings.limits.queue_max);
 		return;
 	}
 	w->counters.requests_waiting++;
 	f->state = FRONT_WAITING;
-	if (f->waiting_until == 0) {
-		f->waiting_until =
-			loop_now(w->loop) + (recent ? WORKER_REJOIN_MS : WORKER_QUEUE_WAIT_MS);
+	msec_t until = now + (recent ? WORKER_REJOIN_MS : WORKER_QUEUE_WAIT_MS);
+	if (f->waiting_until == 0 || until < f->waiting_until) {
+		f->waiting_until = until;
 	}
-	front_deadline(f, f->waiting_until - loop_now(w->loop));
+	front_deadline(f, f->waiting_until - now);
 }
 
 static bool authenticates_connection(const struct http_head *head)
@@ -215,6 +217,11 @@ static void route(struct front *f, struct http_head *head)
 {
 	struct worker *w = f->worker;
 	struct worker_tunnel *via = NULL;
+
+	if (w->closing) {
+		front_refuse_closing(f);
+		return;
+	}
 	enum registry_found found = worker_pick(w, str_of(f->key), &via);
 
 	if (found == REGISTRY_ENTRY) {

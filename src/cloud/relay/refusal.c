@@ -87,6 +87,12 @@ void front_refuse(struct front *f, unsigned status, const char *fmt, ...)
 	front_next_request(f);
 }
 
+void front_refuse_closing(struct front *f)
+{
+	f->keep_alive = false;
+	front_refuse(f, 503, "This relay is being shut down: send the request again.");
+}
+
 void front_refuse_no_tunnel(struct front *f)
 {
 	struct str key = str_of(f->key);

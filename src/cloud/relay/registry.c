@@ -7,7 +7,8 @@ struct place {
 	struct registry_entry *entries[REGISTRY_PLACE_TUNNELS_MAX];
 	size_t n, n_waiting;
 	struct registry_waiter *first, **last;
-	msec_t lost; /* when the last entry went; 0: there never was one */
+	msec_t gone;  /* when the last entry went; 0: there never was one */
+	bool returns; /* and whether another is expected */
 };
 
 struct registry {
@@ -73,7 +74,7 @@ static void sweep(struct registry *r, msec_t now)
 
 	for (size_t at = 0; n < COUNT(old) && map_next(r->places, &at, &key, &value);) {
 		struct place *p = value;
-		if (p->n == 0 && p->n_waiting == 0 && now - p->lost > FORGET_AFTER_MS) {
+		if (p->n == 0 && p->n_waiting == 0 && now - p->gone > FORGET_AFTER_MS) {
 			old[n++] = p;
 		}
 	}
@@ -113,7 +114,7 @@ bool registry_add(struct registry *r, struct str key, struct registry_entry *e, 
 	return true;
 }
 
-void registry_remove(struct registry *r UNUSED, struct registry_entry *e, msec_t now)
+void registry_remove(struct registry *r UNUSED, struct registry_entry *e, bool returns, msec_t now)
 {
 	struct place *p = e->place;
 
@@ -128,7 +129,8 @@ void registry_remove(struct registry *r UNUSED, struct registry_entry *e, msec_t
 	}
 	e->place = NULL;
 	if (p->n == 0) {
-		p->lost = now > 0 ? now : 1;
+		p->gone = now > 0 ? now : 1;
+		p->returns = returns;
 	}
 }
 
@@ -151,7 +153,7 @@ enum registry_found registry_pick(struct registry *r, struct str key, msec_t now
 	struct place *p = map_get(r->places, key);
 
 	if (p == NULL || p->n == 0) {
-		bool recent = p != NULL && p->lost != 0 && now - p->lost < rejoin;
+		bool recent = p != NULL && p->gone != 0 && p->returns && now - p->gone < rejoin;
 		return recent ? REGISTRY_RECENT : REGISTRY_ABSENT;
 	}
 	uint64_t random = p->n > 1 ? random_jitter(&r->seed) : 0;

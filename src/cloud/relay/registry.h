@@ -39,13 +39,15 @@ NODISCARD bool registry_key(struct str subaccount, struct str location,
 /* False: the place has REGISTRY_PLACE_TUNNELS_MAX. */
 NODISCARD bool registry_add(struct registry *r, struct str key, struct registry_entry *e,
 			    msec_t now);
-void registry_remove(struct registry *r, struct registry_entry *e, msec_t now);
+/* `returns`: its connector is expected back soon, so requests may wait for it (REGISTRY_RECENT).
+ * The place's last entry decides. Takes one that is not in. */
+void registry_remove(struct registry *r, struct registry_entry *e, bool returns, msec_t now);
 
 enum registry_found {
 	REGISTRY_ENTRY,
 	REGISTRY_BUSY,   /* there are tunnels, but none can take a request now */
 	REGISTRY_ABSENT, /* no tunnel, and none within `rejoin` */
-	REGISTRY_RECENT, /* the last one went less than `rejoin` ago: a new one may be on its way */
+	REGISTRY_RECENT, /* the last one was lost less than `rejoin` ago: a new one may come */
 };
 /* Of two random usable entries the one with fewer streams. */
 enum registry_found registry_pick(struct registry *r, struct str key, msec_t now, msec_t rejoin,

@@ -3,7 +3,7 @@
 #include "cloud/relay/relay_priv.h"
 
 enum {
-	DRAIN_LOOK_MS = 50,
+	DRAIN_LOOK_MS = 20,
 };
 
 /* One gathering: its parts come from the workers, the last one calls. */

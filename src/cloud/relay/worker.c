@@ -83,12 +83,24 @@ static void free_tunnel(struct loop_task *task)
 	free(CONTAINER_OF(task, struct worker_tunnel, death));
 }
 
+/* Takes no more requests. Those that wait for its place look again: there may be nothing left. */
+static void retire(struct worker_tunnel *t)
+{
+	struct worker *w = t->worker;
+	struct place *place = t->entry.place;
+
+	registry_remove(w->registry, &t->entry, t->returns, loop_now(w->loop));
+	if (registry_has_waiters(place) && registry_count(w->registry, str_of(t->key)) == 0) {
+		registry_wake(w->registry, place, SIZE_MAX);
+	}
+}
+
 /* Out of all lists; `why` NULL: it ended in order. */
 static void forget(struct worker_tunnel *t, const char *why)
 {
 	struct worker *w = t->worker;
 
-	registry_remove(w->registry, &t->entry, loop_now(w->loop));
+	retire(t);
 	loop_undefer(w->loop, &t->room);
 	*t->prev = t->next;
 	if (t->next != NULL) {
@@ -105,7 +117,7 @@ static void forget(struct worker_tunnel *t, const char *why)
 static void cut(struct worker_tunnel *t, const char *why)
 {
 	t->cut_why = why;
-	registry_remove(t->worker->registry, &t->entry, loop_now(t->worker->loop));
+	retire(t);
 	tunnel_close(t->tunnel); /* its streams hear H2_CLOSED inside, or at the end of the turn */
 	forget(t, why);
 }
@@ -139,10 +151,11 @@ static void on_tunnel(struct tunnel *tunnel, enum tunnel_event event, void *user
 		break;
 	case TUNNEL_DRAINING:
 		t->draining = true;
-		registry_remove(t->worker->registry, &t->entry, loop_now(t->worker->loop));
+		retire(t); /* a connector that leaves in order has said so, or has others */
 		break;
 	case TUNNEL_LOST: {
 		const struct err *err = tunnel_failure(tunnel);
+		t->returns = err->kind != ERR_NONE;
 		forget(t, err->kind != ERR_NONE ? err->text : NULL);
 		tunnel_close(tunnel);
 		break;
@@ -174,6 +187,10 @@ static void on_stream(struct h2_engine *e, const struct h2_notice *notice, void 
 	struct front *f = h2_user(notice->stream);
 
 	(void)e;
+	if (!tunnel_is_open(t->tunnel) && t->entry.place != NULL) {
+		t->returns = tunnel_failure(t->tunnel)->kind != ERR_NONE;
+		retire(t); /* before its requests look for another */
+	}
 	if (f != NULL) {
 		front_on_h2(f, notice);
 	}
@@ -219,7 +236,7 @@ void worker_take_tunnel(struct worker *w, const struct worker_tunnel_facts *fact
 		cut(t, "the directory does not admit it any more");
 		return;
 	}
-	if (w->draining) {
+	if (w->closing) {
 		t->draining = true;
 		tunnel_drain(t->tunnel, 0);
 	}
@@ -242,7 +259,8 @@ void worker_replace(struct worker *w, struct str key, struct str instance, uint6
 	}
 	if (oldest != NULL) {
 		oldest->draining = true;
-		registry_remove(w->registry, &oldest->entry, loop_now(w->loop));
+		oldest->returns = true;
+		retire(oldest);
 		tunnel_drain(oldest->tunnel, limit);
 	}
 }
@@ -252,6 +270,7 @@ void worker_evict(struct worker *w, struct str key, struct str instance)
 	for (struct worker_tunnel *t = w->tunnels, *next; t != NULL; t = next) {
 		next = t->next;
 		if (is_of(t, key, instance)) {
+			t->returns = true;
 			cut(t, "another installation took the location ID over");
 		}
 	}
@@ -356,6 +375,7 @@ void worker_free(struct worker *w)
 		cut(w->tunnels, NULL);
 	}
 	loop_timer_cancel(w->loop, &w->sweep);
+	loop_timer_cancel(w->loop, &w->last_call);
 	registry_free(w->registry);
 	tokens_free(w->tokens);
 	snapshot_view_fini(&w->view);
@@ -364,17 +384,35 @@ void worker_free(struct worker *w)
 	free(w);
 }
 
-void worker_drain(struct worker *w, msec_t limit)
+static void on_last_call(struct loop_timer *timer)
 {
-	w->draining = true;
-	listener_close(TAKE(w->listener));
+	struct worker *w = CONTAINER_OF(timer, struct worker, last_call);
+	msec_t left = w->drain_until - loop_now(w->loop);
+
+	w->closing = true;
 	for (struct front *f = w->fronts, *next; f != NULL; f = next) {
 		next = front_next(f);
 		front_drain(f);
 	}
 	for (struct worker_tunnel *t = w->tunnels; t != NULL; t = t->next) {
-		tunnel_drain(t->tunnel, limit); /* carries what is still to come */
+		t->draining = true;
+		retire(t);
+		tunnel_drain(t->tunnel, left > 0 ? left : 0);
 	}
+}
+
+void worker_drain(struct worker *w, msec_t limit)
+{
+	msec_t now = loop_now(w->loop);
+	msec_t wait = limit < WORKER_LAST_CALL_MS ? limit : WORKER_LAST_CALL_MS;
+
+	w->draining = true;
+	w->drain_until = now + limit;
+	if (w->listener != NULL) {
+		listener_finish(TAKE(w->listener));
+	}
+	/* Also without clients: those of another worker may come here with their last request. */
+	loop_timer_set(w->loop, &w->last_call, now + wait, on_last_call);
 }
 
 bool worker_is_empty(const struct worker *w)

@@ -21,6 +21,7 @@ enum {
 	WORKER_REJOIN_MS = 2000,    /* requests wait so long for a connector that was just there */
 	WORKER_QUEUE_WAIT_MS = 10000, /* and so long for room in a tunnel */
 	WORKER_QUEUE_MAX = 1000,      /* default of relay_limits.queue_max */
+	WORKER_LAST_CALL_MS = 250,    /* drain: kept-alive clients may send one more request */
 	WORKER_RETRY_COST = 5,        /* a retry uses up what this many requests saved: 20 % */
 	WORKER_RETRY_SAVED_MAX = 500,
 };
@@ -44,6 +45,7 @@ struct worker_tunnel {
 	char key[REGISTRY_KEY_MAX];
 	unsigned long long judged; /* snapshot number under which it was last found admitted */
 	bool up, draining;
+	bool returns;        /* if it ends now another one is expected */
 	const char *cut_why; /* NULL: not cut by us */
 	struct loop_task room, death;
 };
@@ -77,7 +79,10 @@ struct worker {
 	struct loop_timer sweep;
 	unsigned long long swept; /* snapshot number under which all tunnels were looked at */
 	unsigned retry_saved;
-	bool draining;
+	bool draining; /* answers say Connection: close */
+	bool closing;  /* after the last call: nothing more is taken */
+	msec_t drain_until;
+	struct loop_timer last_call;
 	/* used within one call */
 	struct arena *arena; /* of the head that is being read */
 	struct buf room;     /* of the head that is being written; of a decoded token */
@@ -95,6 +100,11 @@ void worker_replace(struct worker *w, struct str key, struct str instance, uint6
 		    msec_t limit);
 /* Closes the tunnels of a place that an installation lost. */
 void worker_evict(struct worker *w, struct str key, struct str instance);
+/*
+ * In order: no new connections; each client that is there may get one more answer, which says
+ * Connection: close. After WORKER_LAST_CALL_MS the idle ones are closed and the tunnels say GOAWAY:
+ * before that they are needed for those requests. What is in flight then has until `limit`.
+ */
 void worker_drain(struct worker *w, msec_t limit);
 bool worker_is_empty(const struct worker *w);
 /* Sends a PING on the tunnels of that installation; false when there are none. */

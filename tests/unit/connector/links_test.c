@@ -191,7 +191,7 @@ TEST(as_many_tunnels_are_dialled_as_the_relay_asks_for)
 	end(&s);
 }
 
-TEST(disconnect_cuts_and_connect_dials_again)
+TEST(disconnect_drains_and_connect_dials_again)
 {
 	struct scene s;
 
@@ -268,7 +268,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		ON_SQLITE(a_subaccount_is_connected_its_certificate_confirmed_its_owners_learned),
 		ON_SQLITE(as_many_tunnels_are_dialled_as_the_relay_asks_for),
-		ON_SQLITE(disconnect_cuts_and_connect_dials_again),
+		ON_SQLITE(disconnect_drains_and_connect_dials_again),
 		ON_SQLITE(a_refusal_is_a_failure_with_its_reason),
 		ON_SQLITE(a_new_location_opens_a_new_tunnel_and_drains_the_old),
 		ON_SQLITE(a_shutdown_drains_every_tunnel_and_tells),

@@ -60,6 +60,30 @@ TEST(a_connection_is_handed_over_ready_for_use)
 	loop_free(l);
 }
 
+TEST(finishing_hands_over_who_waits_in_the_queue)
+{
+	struct loop *l = NULL;
+	struct listener *listener = NULL;
+	struct err err;
+	int fds[4];
+
+	assert_ok(loop_new(&l, &err), &err);
+	assert_ok(listener_open(l, "127.0.0.1:0", false, on_connection, NULL, &listener, &err),
+		  &err);
+	for (size_t i = 0; i < COUNT(fds); i++) {
+		fds[i] = dial(listener_port(listener));
+	}
+	listener_finish(listener);
+	assert_int_equal(n_accepted, COUNT(fds));
+	close_all();
+	for (size_t i = 0; i < COUNT(fds); i++) {
+		char c;
+		assert_int_equal(read(fds[i], &c, 1), 0); /* closed by close_all(), not reset */
+		close(fds[i]);
+	}
+	loop_free(l);
+}
+
 TEST(two_loops_share_an_address_and_strangers_are_told_that_it_is_taken)
 {
 	struct loop *l = NULL;
@@ -126,6 +150,7 @@ TEST(accepting_pauses_without_descriptors_and_goes_on_later)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_connection_is_handed_over_ready_for_use),
+	cmocka_unit_test(finishing_hands_over_who_waits_in_the_queue),
 	cmocka_unit_test(two_loops_share_an_address_and_strangers_are_told_that_it_is_taken),
 	cmocka_unit_test(an_address_that_makes_no_sense_is_refused_with_an_example),
 	cmocka_unit_test(accepting_pauses_without_descriptors_and_goes_on_later),

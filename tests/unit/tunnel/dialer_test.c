@@ -306,20 +306,45 @@ TEST(a_relay_that_dies_is_dialled_until_it_is_back)
 	end(&s);
 }
 
-TEST(at_the_relays_goaway_the_replacement_comes_first)
+TEST(at_the_relays_goaway_a_new_tunnel_comes_and_the_old_one_ends_with_its_streams)
+{
+	struct scene s;
+	struct http_head head = {.method = STR("PUT"),
+				 .authority = STR("erp:80"),
+				 .path = STR("/"),
+				 .body = HTTP_BODY_CHUNKED};
+
+	begin(&s);
+	dialer_start(s.dialer);
+	UNTIL(&s, STATUS(&s)->state == LINK_UP && fake_relay_count(&s.relay) == 1);
+	struct tunnel *old = s.relay.tunnels[0];
+	struct h2_stream *upload = h2_request(tunnel_h2(old), &head, true, NULL);
+	tunnel_flush(old);
+	UNTIL(&s, s.requests == 1);
+	tunnel_drain(old, SEC(30));
+	UNTIL(&s, fake_relay_count(&s.relay) == 2 && STATUS(&s)->state == LINK_UP);
+	assert_ptr_equal(s.relay.tunnels[0], old);
+	h2_end(upload, NULL, 0);
+	tunnel_flush(old);
+	UNTIL(&s, fake_relay_count(&s.relay) == 1);
+	assert_null(s.relay.tunnels[0]);
+	UNTIL(&s, STATUS(&s)->tunnels == 1);
+	end(&s);
+}
+
+TEST(a_relay_that_leaves_with_nothing_in_flight_is_let_go_before_another_answers)
 {
 	struct scene s;
 
 	begin(&s);
 	dialer_start(s.dialer);
 	UNTIL(&s, STATUS(&s)->state == LINK_UP && fake_relay_count(&s.relay) == 1);
+	listener_close(TAKE(s.relay.listener));
 	tunnel_drain(s.relay.tunnels[0], SEC(30));
-	UNTIL(&s, fake_relay_count(&s.relay) == 2);
-	assert_non_null(s.relay.tunnels[0]);
-	UNTIL(&s, fake_relay_count(&s.relay) == 1);
-	assert_null(s.relay.tunnels[0]);
-	assert_int_equal(STATUS(&s)->state, LINK_UP);
-	UNTIL(&s, STATUS(&s)->tunnels == 1);
+	UNTIL(&s, fake_relay_count(&s.relay) == 0);
+	UNTIL(&s, STATUS(&s)->failures >= 2);
+	fake_relay_listen(&s.relay);
+	UNTIL(&s, STATUS(&s)->state == LINK_UP);
 	end(&s);
 }
 
@@ -475,7 +500,10 @@ int main(void)
 		cmocka_unit_test(a_refusal_is_shown_and_tried_again_after_its_pause),
 		cmocka_unit_test(hurry_tries_at_once),
 		cmocka_unit_test(a_relay_that_dies_is_dialled_until_it_is_back),
-		cmocka_unit_test(at_the_relays_goaway_the_replacement_comes_first),
+		cmocka_unit_test(
+			at_the_relays_goaway_a_new_tunnel_comes_and_the_old_one_ends_with_its_streams),
+		cmocka_unit_test(
+			a_relay_that_leaves_with_nothing_in_flight_is_let_go_before_another_answers),
 		cmocka_unit_test(a_new_certificate_opens_a_tunnel_beside_and_the_old_one_drains),
 		cmocka_unit_test(the_old_tunnel_stays_while_the_new_certificate_is_refused),
 		cmocka_unit_test(a_server_with_another_name_gets_no_request),

@@ -78,9 +78,32 @@ static void a_link_that_was_up_for_ten_seconds_tries_again_within_250_ms(void **
 	}
 }
 
+static void after_a_loss_the_pauses_stay_below_a_second_for_a_while(void **state)
+{
+	struct link l = {.seed = 3};
+	msec_t now = SEC(100);
+	(void)state;
+
+	(void)link_step(&l, LINK_EV_START, now);
+	bring_up(&l, now);
+	msec_t lost = now + SEC(1);
+	for (now = lost; now < lost + LINK_QUICK_MS;) {
+		(void)link_step(&l, LINK_EV_LOST, now);
+		assert_true(l.retry_at - now <= 4 * LINK_BACKOFF_MIN_MS);
+		now = l.retry_at;
+		assert_int_equal(link_step(&l, LINK_EV_TIMER, now), LINK_DO_DIAL);
+	}
+	for (int i = 0; i < 20; i++) {
+		(void)link_step(&l, LINK_EV_LOST, now);
+		(void)link_step(&l, LINK_EV_TIMER, l.retry_at);
+	}
+	assert_true(l.failures > 10);
+}
+
 static void a_link_that_dies_young_keeps_its_failures(void **state)
 {
-	struct link l = {.seed = 1, .failures = 5};
+	/* Not long ago it had its quick tries: it flaps. */
+	struct link l = {.seed = 1, .failures = 5, .quick_until = 1};
 	(void)state;
 
 	(void)link_step(&l, LINK_EV_START, 0);
@@ -159,6 +182,7 @@ int main(void)
 		cmocka_unit_test(an_early_timer_does_nothing),
 		cmocka_unit_test(backoff_is_full_jitter_and_is_capped),
 		cmocka_unit_test(a_link_that_was_up_for_ten_seconds_tries_again_within_250_ms),
+		cmocka_unit_test(after_a_loss_the_pauses_stay_below_a_second_for_a_while),
 		cmocka_unit_test(a_link_that_dies_young_keeps_its_failures),
 		cmocka_unit_test(retry_after_is_obeyed_once_with_jitter_and_a_cap),
 		cmocka_unit_test(goaway_asks_for_a_replacement_and_then_drains),

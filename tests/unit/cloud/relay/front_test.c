@@ -651,6 +651,8 @@ TEST(a_drain_lets_the_answer_end_and_closes_what_is_idle)
 	worker_drain(s.worker, 5000);
 	stage_settle(&s);
 	char c;
+	assert_int_equal(recv(idle, &c, 1, MSG_DONTWAIT), -1);
+	stage_wait(&s, WORKER_LAST_CALL_MS);
 	assert_int_equal(recv(idle, &c, 1, MSG_DONTWAIT), 0);
 	stage_answer(&s, "last");
 	assert_answer_has(&s, "Connection: close\r\n");
@@ -787,9 +789,84 @@ TEST(a_drain_leaves_an_answer_alone_that_is_on_its_way)
 	assert_int_equal(s.worker->counters.requests_open, 0);
 	assert_true(stream_queued(s.worker->fronts->stream) > 0);
 	worker_drain(s.worker, 5000);
+	loop_clock_set(s.loop, s.now += WORKER_LAST_CALL_MS);
 	stage_settle(&s);
 	assert_true(s.answer.len > LENGTH);
 	assert_true(s.client_eof);
+	stage_stop(&s);
+}
+
+TEST(a_kept_alive_client_gets_one_more_answer_in_a_drain)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, GET_IT);
+	worker_drain(s.worker, 5000);
+	struct http_head head = {.status = 200, .body = HTTP_BODY_CHUNKED};
+	struct h2_stream *first = s.connector.request;
+	stage_respond(&s, &head, true);
+	h2_end(first, NULL, 0);
+	tunnel_flush(s.connector.tunnel);
+	stage_settle(&s);
+	assert_answer_has(&s, "Connection: close\r\n");
+	assert_true(s.client_eof);
+
+	stage_stop(&s);
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, GET_IT);
+	stage_answer(&s, "1");
+	worker_drain(s.worker, 5000);
+	stage_settle(&s);
+	assert_false(s.client_eof);
+	stage_ask(&s, GET_IT);
+	stage_answer(&s, "2");
+	assert_answer_has(&s, "Connection: close\r\n");
+	assert_true(s.client_eof);
+	stage_stop(&s);
+}
+
+TEST(after_the_last_call_a_half_head_and_a_waiting_request_are_told)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_connect(&s);
+	stage_put(&s, STR("GET http://erp/ HTTP/1.1\r\nHo"));
+	worker_drain(s.worker, 5000);
+	stage_wait(&s, WORKER_LAST_CALL_MS);
+	assert_answer_starts(&s, "HTTP/1.1 503 ");
+	assert_answer_has(&s, "shut down");
+	assert_true(s.client_eof);
+	stage_stop(&s);
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	tunnel_close(TAKE(s.connector.tunnel));
+	stage_settle(&s);
+	stage_ask(&s, GET_IT);
+	assert_int_equal(s.worker->counters.requests_waiting, 1);
+	worker_drain(s.worker, 5000);
+	stage_wait(&s, WORKER_LAST_CALL_MS);
+	assert_answer_has(&s, "shut down");
+	assert_int_equal(s.worker->counters.requests_waiting, 0);
+	stage_stop(&s);
+}
+
+TEST(a_connector_that_left_in_order_is_not_waited_for)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	tunnel_drain(s.connector.tunnel, 1000);
+	stage_settle(&s);
+	stage_ask(&s, GET_IT);
+	assert_answer_starts(&s, "HTTP/1.1 503 ");
+	assert_int_equal(s.worker->counters.refused_no_tunnel_total, 1);
 	stage_stop(&s);
 }
 
@@ -822,6 +899,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_locked_subaccount_gets_403_and_a_revoked_tunnel_is_cut),
 	cmocka_unit_test(a_revoked_tunnel_takes_no_request_even_before_the_sweep),
 	cmocka_unit_test(a_drain_lets_the_answer_end_and_closes_what_is_idle),
+	cmocka_unit_test(a_kept_alive_client_gets_one_more_answer_in_a_drain),
+	cmocka_unit_test(after_the_last_call_a_half_head_and_a_waiting_request_are_told),
+	cmocka_unit_test(a_connector_that_left_in_order_is_not_waited_for),
 	cmocka_unit_test(pipelined_requests_wait_while_the_client_does_not_read_answers),
 	cmocka_unit_test(interim_answers_without_end_are_502),
 	cmocka_unit_test(an_answer_that_has_no_body_gets_no_last_chunk),

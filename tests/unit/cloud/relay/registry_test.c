@@ -51,8 +51,8 @@ TEST(the_less_loaded_of_two_usable_tunnels_is_taken)
 	assert_ptr_equal(e, &items[0].entry);
 	items[0].usable = false;
 	assert_int_equal(registry_pick(r, STR("a/x"), 0, 10, &e), REGISTRY_BUSY);
-	registry_remove(r, &items[0].entry, 100);
-	registry_remove(r, &items[1].entry, 100);
+	registry_remove(r, &items[0].entry, true, 100);
+	registry_remove(r, &items[1].entry, true, 100);
 	registry_free(r);
 }
 
@@ -64,11 +64,14 @@ TEST(a_place_that_lost_its_last_tunnel_is_recent_for_a_while)
 
 	assert_int_equal(registry_pick(r, STR("a/"), 0, 2000, &e), REGISTRY_ABSENT);
 	assert_true(registry_add(r, STR("a/"), &item.entry, 0));
-	registry_remove(r, &item.entry, 1000);
-	registry_remove(r, &item.entry, 1000);
+	registry_remove(r, &item.entry, true, 1000);
+	registry_remove(r, &item.entry, true, 1000);
 	assert_int_equal(registry_pick(r, STR("a/"), 2999, 2000, &e), REGISTRY_RECENT);
 	assert_int_equal(registry_pick(r, STR("a/"), 3000, 2000, &e), REGISTRY_ABSENT);
 	assert_int_equal(registry_pick(r, STR("b/"), 2999, 2000, &e), REGISTRY_ABSENT);
+	assert_true(registry_add(r, STR("a/"), &item.entry, 3000));
+	registry_remove(r, &item.entry, false, 3000); /* it left in order */
+	assert_int_equal(registry_pick(r, STR("a/"), 3000, 2000, &e), REGISTRY_ABSENT);
 	registry_free(r);
 }
 
@@ -83,7 +86,7 @@ TEST(a_place_has_a_limit_of_tunnels)
 	assert_false(registry_add(r, STR("a/"), &items[REGISTRY_PLACE_TUNNELS_MAX].entry, 0));
 	assert_int_equal(registry_count(r, STR("a/")), REGISTRY_PLACE_TUNNELS_MAX);
 	for (size_t i = 0; i <= REGISTRY_PLACE_TUNNELS_MAX; i++) {
-		registry_remove(r, &items[i].entry, 0);
+		registry_remove(r, &items[i].entry, true, 0);
 	}
 	registry_free(r);
 	free(items);
@@ -134,7 +137,7 @@ TEST(forgotten_places_do_not_pile_up)
 	for (int i = 0; i < 20000; i++) {
 		snprintf(key, sizeof(key), "%d/", i);
 		assert_true(registry_add(r, str_of(key), &item.entry, i * 100));
-		registry_remove(r, &item.entry, i * 100);
+		registry_remove(r, &item.entry, true, i * 100);
 	}
 	struct registry_entry *e = NULL;
 	assert_int_equal(registry_pick(r, STR("0/"), 0, 1000, &e), REGISTRY_ABSENT);
