@@ -1,6 +1,7 @@
 /* Who is let in: the PTTH request judged, the location claimed, the connection handed over. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "cloud/directory/certificates.h"
 #include "cloud/directory/claims.h"
 #include "cloud/directory/connectors.h"
 #include "cloud/directory/owners.h"
@@ -206,7 +207,23 @@ static bool claim(struct http_call *call, struct relay *r, const struct ptth_req
 
 /* ---- judging ---- */
 
-static bool judge(struct http_call *call, struct relay *r, const struct ptth_request *req)
+/*
+ * Ids as the certificate spells them, in lower case, from here on: what is claimed, counted and
+ * cut later is found by its bytes, and "ABC" would be another installation than "abc".
+ */
+static bool take_identity(struct http_call *call, struct ptth_request *req)
+{
+	struct str host;
+
+	if (directory_spiffe_read(str_of(call->peer_cert->uri), &host, &req->subaccount,
+				  &req->instance)) {
+		return true;
+	}
+	http_problem(call, 403, "the certificate names no connector");
+	return false;
+}
+
+static bool judge(struct http_call *call, struct relay *r, struct ptth_request *req)
 {
 	const struct directory_presented presented = {
 		.state = call->peer_state,
@@ -220,7 +237,7 @@ static bool judge(struct http_call *call, struct relay *r, const struct ptth_req
 		directory_judge_tunnel(r->settings.store, &presented, clock_unix(), &err);
 
 	if (j == DIRECTORY_ADMITTED) {
-		return true;
+		return take_identity(call, req);
 	}
 	log_info("a tunnel was refused", LOG_TEXT("reason", directory_judgement_name(j)),
 		 LOG_STR("subaccount", req->subaccount), LOG_STR("instance", req->instance));

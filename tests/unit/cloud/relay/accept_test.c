@@ -10,7 +10,7 @@
 #include "cloud/directory/connectors.h"
 #include "cloud/directory/settings.h"
 #include "cloud/directory/snapshot.h"
-#include "cloud/relay/relay.h"
+#include "cloud/relay/relay_priv.h"
 #include "crypto/key.h"
 #include "tunnel/tunnel.h"
 #include "unit/cloud/directory/fixture.h"
@@ -215,6 +215,7 @@ struct dial {
 	const char *serial, *instance, *location, *path;
 	enum tls_peer_state state;
 	bool without_upgrade;
+	const char *spelled; /* the instance in the request; NULL: as in the certificate */
 };
 
 static void fill_call(struct fixture *f, struct world *w, const struct dial *d,
@@ -233,7 +234,7 @@ static void fill_call(struct fixture *f, struct world *w, const struct dial *d,
 	fixture_field(f, "Upgrade", "ptth");
 	fixture_field(f, "ALPN", "h2");
 	fixture_field(f, "Drawbridge-Protocol", "1");
-	fixture_field(f, "Drawbridge-Instance", d->instance);
+	fixture_field(f, "Drawbridge-Instance", d->spelled ? d->spelled : d->instance);
 	buf_add_base64url(&location, d->location, strlen(d->location));
 	assert_true(str_copy(buf_str(&location), encoded, sizeof(encoded)));
 	fixture_field(f, "Drawbridge-Location-Id", encoded);
@@ -269,8 +270,8 @@ static unsigned dial(struct world *w, const struct dial *d, struct end **end)
 	return status;
 }
 
-#define FIRST  ((struct dial){"01:01", INSTANCE, "x", NULL, TLS_PEER_TRUSTED, false})
-#define SECOND ((struct dial){"02:02", OTHER, "x", NULL, TLS_PEER_TRUSTED, false})
+#define FIRST  ((struct dial){"01:01", INSTANCE, "x", NULL, TLS_PEER_TRUSTED, false, NULL})
+#define SECOND ((struct dial){"02:02", OTHER, "x", NULL, TLS_PEER_TRUSTED, false, NULL})
 
 static void expect_detail(const struct world *w, const char *part)
 {
@@ -475,6 +476,32 @@ static void a_forced_disconnect_cuts_the_tunnel_and_refuses_the_next_dial(void *
 	stop(&w);
 }
 
+/*
+ * The instance's id was compared without regard to case and then used as the request spelled it:
+ * a connector that wrote it in capitals was not found by the disconnect, and held a location
+ * against itself.
+ */
+static void an_id_in_capitals_is_the_same_installation(void **state)
+{
+	struct dial capitals = FIRST;
+	struct directory_claim claim;
+	struct world w;
+	struct end *end = NULL;
+	struct err err;
+
+	start(&w, state);
+	capitals.spelled = "AAAAAAAA-0000-4000-8000-000000000001";
+	assert_int_equal(dial(&w, &capitals, &end), 101);
+	assert_true(holds_claim(w.relay->holds, STR(SUBACCOUNT "/x"), &claim));
+	assert_string_equal(claim.instance, INSTANCE);
+	assert_ok(directory_connector_set_disconnected(w.store, &actor, STR(SUBACCOUNT),
+						       STR(INSTANCE), true, &err),
+		  &err);
+	directory_watch_poke(w.watch);
+	turn_until(&w, &end->lost);
+	stop(&w);
+}
+
 static void on_drained(void *user)
 {
 	((struct world *)user)->drained = true;
@@ -505,6 +532,7 @@ int main(void)
 		ON_SQLITE(a_location_is_held_by_who_answers_and_lost_by_who_does_not),
 		ON_SQLITE(the_newest_dial_of_an_installation_replaces_the_oldest_tunnel),
 		ON_SQLITE(a_forced_disconnect_cuts_the_tunnel_and_refuses_the_next_dial),
+		ON_SQLITE(an_id_in_capitals_is_the_same_installation),
 		ON_SQLITE(a_draining_relay_refuses_dials_and_says_so_to_its_tunnels),
 	};
 	return cmocka_run_group_tests(tests, databases_start, databases_stop);
