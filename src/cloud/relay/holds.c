@@ -11,9 +11,16 @@ struct hold {
 	size_t takeover_at;
 };
 
+/* What one subaccount has, over all its places. */
+struct tenant {
+	char id[DIRECTORY_UUID];
+	size_t total;
+};
+
 struct holds {
 	pthread_mutex_t lock;
 	struct map *map; /* key → struct hold; kept while it has tunnels or recent take-overs */
+	struct map *tenants; /* id → struct tenant; kept while it has tunnels */
 	unsigned workers;
 	size_t per_worker[HOLDS_WORKERS_MAX], total;
 	char node[DIRECTORY_NAME_MAX];
@@ -25,6 +32,7 @@ struct holds *holds_new(unsigned workers, struct str node)
 
 	pthread_mutex_init(&h->lock, NULL);
 	h->map = map_new();
+	h->tenants = map_new();
 	h->workers = workers;
 	snprintf(h->node, sizeof(h->node), "%.*s", STR_ARGS(node));
 	return h;
@@ -42,6 +50,10 @@ void holds_free(struct holds *h)
 		free(value);
 	}
 	map_free(h->map);
+	for (size_t at = 0; map_next(h->tenants, &at, &key, &value);) {
+		free(value);
+	}
+	map_free(h->tenants);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
 }
@@ -59,6 +71,28 @@ static struct hold *get(struct holds *h, struct str key)
 		map_put(h->map, str_of(p->key), p);
 	}
 	return p;
+}
+
+static void charge_tenant(struct holds *h, struct str id)
+{
+	struct tenant *t = map_get(h->tenants, id);
+
+	if (t == NULL) {
+		t = NEW(struct tenant);
+		snprintf(t->id, sizeof(t->id), "%.*s", STR_ARGS(id)); /* judged: a UUID */
+		map_put(h->tenants, str_of(t->id), t);
+	}
+	t->total++;
+}
+
+static void release_tenant(struct holds *h, struct str id)
+{
+	struct tenant *t = map_get(h->tenants, id);
+
+	if (t != NULL && --t->total == 0) {
+		map_remove(h->tenants, id);
+		free(t);
+	}
 }
 
 static unsigned best_worker(const struct holds *h, const struct hold *p)
@@ -88,29 +122,40 @@ static bool begin(struct holds *h, struct hold *p, struct str instance, unsigned
 	return str_copy(instance, p->claim.instance, sizeof(p->claim.instance));
 }
 
+static bool has_room(const struct holds *h, struct str key, struct str subaccount, struct err *err)
+{
+	const struct hold *p = map_get(h->map, key);
+	const struct tenant *t = map_get(h->tenants, subaccount);
+
+	if (h->total >= HOLDS_TUNNELS_MAX) {
+		return err_set(err, ERR_LIMIT, "this relay has %d tunnels already",
+			       (int)HOLDS_TUNNELS_MAX);
+	}
+	if (p != NULL && p->total >= HOLDS_PLACE_TUNNELS_MAX) {
+		return err_set(err, ERR_LIMIT, "this location has %d tunnels already",
+			       (int)HOLDS_PLACE_TUNNELS_MAX);
+	}
+	return t == NULL || t->total < HOLDS_TENANT_TUNNELS_MAX ||
+	       err_set(err, ERR_LIMIT, "this subaccount has %d tunnels already",
+		       (int)HOLDS_TENANT_TUNNELS_MAX);
+}
+
 bool holds_begin(struct holds *h, struct str subaccount, struct str location, struct str instance,
 		 unsigned *worker, bool *replace, struct err *err)
 {
 	char key[REGISTRY_KEY_MAX];
-	bool ok = true;
 
 	if (!registry_key(subaccount, location, key)) {
 		return err_set(err, ERR_PROTOCOL, "a location ID that is too long");
 	}
 	pthread_mutex_lock(&h->lock);
-	if (h->total >= HOLDS_TUNNELS_MAX) {
-		ok = err_set(err, ERR_LIMIT, "this relay has %d tunnels already",
-			     (int)HOLDS_TUNNELS_MAX);
-	} else {
+	bool ok = has_room(h, str_of(key), subaccount, err);
+	if (ok) {
 		struct hold *p = get(h, str_of(key));
-		if (p->total >= HOLDS_PLACE_TUNNELS_MAX) {
-			ok = err_set(err, ERR_LIMIT, "this location has %d tunnels already",
-				     (int)HOLDS_PLACE_TUNNELS_MAX);
-		} else {
-			ok = str_copy(subaccount, p->claim.subaccount, DIRECTORY_UUID) &&
-			     str_copy(location, p->claim.location, DIRECTORY_LOCATION_MAX) &&
-			     begin(h, p, instance, worker, replace);
-		}
+		snprintf(p->claim.subaccount, DIRECTORY_UUID, "%.*s", STR_ARGS(subaccount));
+		ok = str_copy(location, p->claim.location, DIRECTORY_LOCATION_MAX) &&
+		     begin(h, p, instance, worker, replace);
+		charge_tenant(h, str_of(p->claim.subaccount));
 	}
 	pthread_mutex_unlock(&h->lock);
 	return ok;
@@ -141,6 +186,7 @@ bool holds_end(struct holds *h, struct str key, unsigned worker, bool was_up)
 		p->total--;
 		h->per_worker[worker]--;
 		h->total--;
+		release_tenant(h, str_of(p->claim.subaccount));
 		p->up[worker] = (uint16_t)(p->up[worker] - (was_up ? 1 : 0));
 		p->claim.tunnels -= was_up ? 1 : 0;
 		last = p->total == 0;

@@ -16,6 +16,9 @@ enum {
 	HOLDS_TAKEOVERS_MS = 60000,
 	HOLDS_TUNNELS_MAX = 20000,     /* of one relay, on their way included */
 	HOLDS_PLACE_TUNNELS_MAX = 256, /* of one place */
+	/* Of one subaccount: it names as many location IDs as it likes, and must not fill the relay
+	 * for the others. */
+	HOLDS_TENANT_TUNNELS_MAX = 2000,
 };
 
 struct holds;

@@ -31,6 +31,33 @@ TEST(tunnels_of_a_place_spread_over_the_workers_and_then_replace_each_other)
 	holds_free(h);
 }
 
+TEST(one_subaccount_cannot_fill_the_relay_with_location_ids)
+{
+	struct holds *h = holds_new(1, STR("node"));
+	unsigned worker;
+	char location[16], key[32];
+	bool replace;
+	struct err err;
+
+	for (int i = 0; i < HOLDS_TENANT_TUNNELS_MAX; i++) {
+		snprintf(location, sizeof location, "l%d", i);
+		(void)begin(h, location, "i", &replace);
+	}
+	for (int again = 0; again < 2; again++) {
+		assert_err(holds_begin(h, STR("sub"), STR("one more"), STR("i"), &worker, &replace,
+				       &err),
+			   &err, ERR_LIMIT, "this subaccount");
+	}
+	assert_ok(holds_begin(h, STR("other"), STR("x"), STR("i"), &worker, &replace, &err), &err);
+	for (int i = 0; i < HOLDS_TENANT_TUNNELS_MAX; i++) { /* all go: nothing is left charged */
+		snprintf(key, sizeof key, "sub/l%d", i);
+		assert_true(holds_end(h, str_of(key), 0, false));
+	}
+	(void)begin(h, "one more", "i", &replace);
+	assert_int_equal(holds_total(h), 2);
+	holds_free(h);
+}
+
 TEST(a_worker_with_a_tunnel_that_is_up_is_found_from_the_others)
 {
 	struct holds *h = holds_new(3, STR("node"));
@@ -98,9 +125,11 @@ TEST(a_place_and_a_relay_have_limits)
 	assert_err(holds_begin(h, STR("sub"), STR("x"), STR("i"), &worker, &replace, &err), &err,
 		   ERR_LIMIT, "this location has 256 tunnels");
 	for (int i = HOLDS_PLACE_TUNNELS_MAX; i < HOLDS_TUNNELS_MAX; i++) {
-		char location[16];
-		snprintf(location, sizeof(location), "l%d", i);
-		(void)begin(h, location, "i", &replace);
+		char subaccount[16];
+		snprintf(subaccount, sizeof(subaccount), "s%d", i % 100);
+		assert_ok(holds_begin(h, str_of(subaccount), str_of(subaccount), STR("i"), &worker,
+				      &replace, &err),
+			  &err);
 	}
 	assert_err(holds_begin(h, STR("sub"), STR("z"), STR("i"), &worker, &replace, &err), &err,
 		   ERR_LIMIT, "this relay has 20000 tunnels");
@@ -109,6 +138,7 @@ TEST(a_place_and_a_relay_have_limits)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(tunnels_of_a_place_spread_over_the_workers_and_then_replace_each_other),
+	cmocka_unit_test(one_subaccount_cannot_fill_the_relay_with_location_ids),
 	cmocka_unit_test(a_worker_with_a_tunnel_that_is_up_is_found_from_the_others),
 	cmocka_unit_test(the_claim_counts_what_is_up_and_goes_with_the_last_tunnel),
 	cmocka_unit_test(the_fourth_take_over_within_a_minute_is_refused),
