@@ -36,7 +36,7 @@ enum cli_kind {
 	CLI_NUMBER,
 	CLI_LIST,       /* a,b,c: an array */
 	CLI_SECRET,     /* never on the command line: --NAME-file, DRAWBRIDGE_NAME, or asked for */
-	CLI_HOST_PORT,  /* host:port: the members {json}Host and {json}Port */
+	CLI_HOST_PORT,  /* host:port: the members {json}Host and {json}Port; "": host and port */
 	CLI_SUBACCOUNT, /* ID, or ID@REGION-HOST: "region/id" in a path of the connector */
 	CLI_RESOURCE,   /* a URL path; as the id of a resource in a path of the connector */
 };
@@ -48,6 +48,7 @@ struct cli_row {
 	enum cli_kind kind;
 	bool required;
 	const char *help;
+	const char *usual; /* sent when it is not given; NULL: left out */
 };
 
 struct cli_run;
@@ -60,6 +61,7 @@ struct cli_command {
 	struct cli_row rows[CLI_ROWS_MAX];
 	const char *body;    /* members that are always the same, without braces; NULL: none */
 	const char *columns; /* of a list as text: "subaccount,tunnel.state" */
+	const char *list; /* member of the answer that is the list; NULL: the answer, or "items" */
 	/* More than one request. NULL: the one above. */
 	bool (*run)(struct cli_run *run, struct err *err);
 };
@@ -104,6 +106,7 @@ struct cli_session {
 	struct buf password, anchors;
 	uint8_t pin[32];
 	bool has_pin;
+	const char *content_type; /* of bodies; NULL: JSON */
 };
 NODISCARD bool cli_session_open(enum cli_server server, const struct cli_settings *settings,
 				struct cli_session *out, struct err *err);
@@ -124,6 +127,7 @@ int cli_main(int argc, char **argv);
 bool cli_connector_setup(struct cli_run *run, struct err *err);
 bool cli_connector_status(struct cli_run *run, struct err *err);
 bool cli_cloud_setup(struct cli_run *run, struct err *err);
+bool cli_trust_add(struct cli_run *run, struct err *err);
 
 /* ---- cli_output.c: pure ---- */
 bool cli_wants_json(const struct cli_settings *settings);

@@ -101,7 +101,8 @@ bool cli_call(struct cli_session *s, const char *method, const char *path, struc
 	struct http_field fields[] = {
 		{.name = STR("Accept"), .value = STR("application/json")},
 		{.name = STR("Connection"), .value = STR("close")},
-		{.name = STR("Content-Type"), .value = STR("application/json")},
+		{.name = STR("Content-Type"),
+		 .value = str_of(s->content_type ? s->content_type : "application/json")},
 	};
 	snprintf(url, sizeof url, "%s%s", s->url, path);
 	struct fetch_request request = {.method = method,

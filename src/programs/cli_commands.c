@@ -24,6 +24,9 @@ const struct option cli_option_table[] = {
 #define SUBACCOUNTS "/api/v1/configuration/subaccounts"
 #define MAPPINGS    SUBACCOUNTS "/{SUBACCOUNT}/systemMappings"
 #define RESOURCES   MAPPINGS "/{VIRTUAL}/resources"
+#define DOMAINS     SUBACCOUNTS "/{SUBACCOUNT}/domainMappings"
+#define PROXY       "/api/v1/configuration/connector/proxy"
+#define TRUST       "/api/v1/configuration/connector/onPremises/truststore"
 #define CLOUD       "/api/drawbridge/v1"
 #define OF_CLOUD    CLOUD "/subaccounts/{SUBACCOUNT}"
 
@@ -41,8 +44,30 @@ const struct option cli_option_table[] = {
 		"SUBACCOUNT", NULL, CLI_TEXT, true, "Subaccount's ID"                              \
 	}
 
+/* clang-format off */
+#define ROW_FINGERPRINT                                                                            \
+	{"root-fingerprint", "rootFingerprint", CLI_TEXT, false,                                   \
+	 "SHA-256 of the cloud side's root, as a refusal showed it, when you have compared it"}
+#define ROWS_OF_SUBACCOUNT                                                                         \
+	{"location-id", "locationID", CLI_TEXT, false, "Tells connectors of a subaccount apart"},  \
+	{"display-name", "displayName", CLI_TEXT, false, "Name for people"},                       \
+	{"description", "description", CLI_TEXT, false, "Text for people"},                        \
+	{"auto-cert-renewal", "autoCertRenewal", CLI_BOOL, false, "Renew its certificate by itself"}
+#define ROWS_OF_MAPPING                                                                            \
+	{"INTERNAL", "local", CLI_HOST_PORT, true, "host:port in the private network"},            \
+	{"protocol", "protocol", CLI_TEXT, false, "HTTP or HTTPS, spoken to the internal host", "HTTP"}, \
+	{"backend-type", "backendType", CLI_TEXT, false, "abapSys, hana and so on", "nonSAPsys"},  \
+	{"authentication-mode", "authenticationMode", CLI_TEXT, false,                             \
+	 "NONE, NONE_RESTRICTED, X509_GENERAL, X509_RESTRICTED or KERBEROS", "NONE"},              \
+	{"host-in-header", "hostInHeader", CLI_TEXT, false, "VIRTUAL or INTERNAL"},                \
+	{"description", "description", CLI_TEXT, false, "Text for people"}
+#define ROWS_OF_RESOURCE                                                                           \
+	{"enabled", "enabled", CLI_BOOL, false, "On, or prepared only", "on"},                     \
+	{"exact-match-only", "exactMatchOnly", CLI_BOOL, false, "Not its sub-paths", "off"},       \
+	{"websocket-upgrade-allowed", "websocketUpgradeAllowed", CLI_BOOL, false, "Allow WebSocket"}, \
+	{"description", "description", CLI_TEXT, false, "Text for people"}
+
 const struct cli_command cli_commands[] = {
-	/* clang-format off */
 	{.words = "connector setup", .server = CLI_CONNECTOR, .run = cli_connector_setup,
 	 .summary = "First start: replace the setup code by a password, and take the master role",
 	 .rows = {{"new-password", NULL, CLI_SECRET, true, "The new password"}}},
@@ -52,6 +77,25 @@ const struct cli_command cli_commands[] = {
 		    "tunnel.subaccountCertificate.notAfterTimeStamp"},
 	{.words = "connector version", .server = CLI_CONNECTOR, .method = "GET",
 	 .path = "/api/v1/connector/version", .summary = "The connector's version"},
+	{.words = "connector proxy show", .server = CLI_CONNECTOR, .method = "GET", .path = PROXY,
+	 .summary = "The corporate proxy through which tunnels are dialled"},
+	{.words = "connector proxy set", .server = CLI_CONNECTOR, .method = "PUT", .path = PROXY,
+	 .summary = "Dial tunnels through a corporate proxy, by CONNECT",
+	 .rows = {{"PROXY", "", CLI_HOST_PORT, true, "host:port of the proxy"},
+		  {"proxy-user", "user", CLI_TEXT, false, "User, where the proxy asks for one"},
+		  {"proxy-password", "password", CLI_SECRET, false, "The user's password"}}},
+	{.words = "connector proxy delete", .server = CLI_CONNECTOR, .method = "DELETE", .path = PROXY,
+	 .summary = "Dial tunnels directly"},
+
+	{.words = "trust list", .server = CLI_CONNECTOR, .method = "GET", .path = TRUST,
+	 .summary = "The certificates that are trusted in internal systems", .list = "trustedBackends",
+	 .columns = "alias,subjectDN,issuer,notAfterTimeStamp"},
+	{.words = "trust add", .server = CLI_CONNECTOR, .run = cli_trust_add,
+	 .summary = "Trust the certificates of a file in internal systems",
+	 .rows = {{"FILE", NULL, CLI_TEXT, true, "PEM or DER; - for standard input"}}},
+	{.words = "trust delete", .server = CLI_CONNECTOR, .method = "DELETE",
+	 .path = TRUST "/certificates/{ALIAS}", .summary = "Trust a certificate no more",
+	 .rows = {{"ALIAS", NULL, CLI_TEXT, true, "Its alias, from the list"}}},
 
 	{.words = "subaccount list", .server = CLI_CONNECTOR, .method = "GET", .path = SUBACCOUNTS,
 	 .summary = "The connector's subaccounts", .columns = "regionHost,subaccount,locationID"},
@@ -66,10 +110,18 @@ const struct cli_command cli_commands[] = {
 		  {"cloud-password", "cloudPassword", CLI_SECRET, false, "The owner's password"},
 		  {"authentication-data", "authenticationData", CLI_SECRET, false,
 		   "Authentication data from the cloud side, instead of the four above"},
-		  {"location-id", "locationID", CLI_TEXT, false, "Tells connectors of a subaccount apart"},
-		  {"display-name", "displayName", CLI_TEXT, false, "Name for people"},
-		  {"description", "description", CLI_TEXT, false, "Text for people"},
-		  {"auto-cert-renewal", "autoCertRenewal", CLI_BOOL, false, "Renew its certificate by itself"}}},
+		  ROW_FINGERPRINT,
+		  ROWS_OF_SUBACCOUNT}},
+	{.words = "subaccount change", .server = CLI_CONNECTOR, .method = "PUT",
+	 .path = SUBACCOUNTS "/{SUBACCOUNT}",
+	 .summary = "Change what is said of a subaccount; what is not named stays, \"\" clears",
+	 .rows = {ROW_SUBACCOUNT, ROWS_OF_SUBACCOUNT}},
+	{.words = "subaccount tunnels", .server = CLI_CONNECTOR, .method = "GET", .path = CLOUD "/subaccounts",
+	 .summary = "The tunnels of all subaccounts, and why one is not up",
+	 .columns = "regionHost,subaccount,locationId,state,tunnels,reason"},
+	{.words = "subaccount retry", .server = CLI_CONNECTOR, .method = "POST",
+	 .path = CLOUD "/subaccounts/{SUBACCOUNT}/retry", .summary = "Dial again now, without the pause",
+	 .rows = {ROW_SUBACCOUNT}},
 	{.words = "subaccount connect", .server = CLI_CONNECTOR, .method = "PUT",
 	 .path = SUBACCOUNTS "/{SUBACCOUNT}/state", .body = "\"connected\":true",
 	 .summary = "Open the tunnels of a subaccount", .rows = {ROW_SUBACCOUNT}},
@@ -83,7 +135,8 @@ const struct cli_command cli_commands[] = {
 		  {"cloud-user", "user", CLI_TEXT, false, "An owner of the subaccount"},
 		  {"cloud-password", "password", CLI_SECRET, false, "The owner's password"},
 		  {"authentication-data", "authenticationData", CLI_SECRET, false,
-		   "Authentication data from the cloud side, instead of the two above"}}},
+		   "Authentication data from the cloud side, instead of the two above"},
+		  ROW_FINGERPRINT}},
 	{.words = "subaccount delete", .server = CLI_CONNECTOR, .method = "DELETE",
 	 .path = SUBACCOUNTS "/{SUBACCOUNT}", .summary = "Forget a subaccount with its mappings and key",
 	 .rows = {ROW_SUBACCOUNT}},
@@ -96,13 +149,18 @@ const struct cli_command cli_commands[] = {
 	 .summary = "Map a virtual host to an internal one; no path of it is exposed yet",
 	 .rows = {ROW_SUBACCOUNT,
 		  {"VIRTUAL", "virtual", CLI_HOST_PORT, true, "host:port that applications name"},
-		  {"INTERNAL", "local", CLI_HOST_PORT, true, "host:port in the private network"},
-		  {"protocol", "protocol", CLI_TEXT, true, "HTTP or HTTPS, spoken to the internal host"},
-		  {"backend-type", "backendType", CLI_TEXT, true, "abapSys, nonSAPsys, hana and so on"},
-		  {"authentication-mode", "authenticationMode", CLI_TEXT, true,
-		   "NONE, NONE_RESTRICTED, X509_GENERAL, X509_RESTRICTED or KERBEROS"},
-		  {"host-in-header", "hostInHeader", CLI_TEXT, false, "VIRTUAL or INTERNAL"},
-		  {"description", "description", CLI_TEXT, false, "Text for people"}}},
+		  ROWS_OF_MAPPING}},
+	{.words = "mapping show", .server = CLI_CONNECTOR, .method = "GET", .path = MAPPINGS "/{VIRTUAL}",
+	 .summary = "One mapping", .rows = {ROW_SUBACCOUNT, ROW_VIRTUAL}},
+	{.words = "mapping replace", .server = CLI_CONNECTOR, .method = "PUT", .path = MAPPINGS "/{VIRTUAL}",
+	 .summary = "Map a virtual host to another internal one; all is as given here, its resources stay",
+	 .rows = {ROW_SUBACCOUNT, ROW_VIRTUAL, ROWS_OF_MAPPING}},
+	{.words = "mapping matching", .server = CLI_CONNECTOR, .method = "PUT",
+	 .path = CLOUD "/subaccounts/{SUBACCOUNT}/systemMappings/{VIRTUAL}/matching",
+	 .summary = "What \"with its sub-paths\" means for the resources of a mapping",
+	 .rows = {ROW_SUBACCOUNT, ROW_VIRTUAL,
+		  {"MATCHING", "matching", CLI_TEXT, true,
+		   "segment: /a admits /a/b, not /ab; prefix: both, as the original has it"}}},
 	{.words = "mapping delete", .server = CLI_CONNECTOR, .method = "DELETE", .path = MAPPINGS "/{VIRTUAL}",
 	 .summary = "Remove a mapping with its resources", .rows = {ROW_SUBACCOUNT, ROW_VIRTUAL}},
 
@@ -113,13 +171,26 @@ const struct cli_command cli_commands[] = {
 	 .summary = "Expose a path of a mapping, with its sub-paths unless it is exact",
 	 .rows = {ROW_SUBACCOUNT, ROW_VIRTUAL,
 		  {"PATH", "id", CLI_TEXT, true, "URL path, from its slash on"},
-		  {"enabled", "enabled", CLI_BOOL, true, "On, or prepared only"},
-		  {"exact-match-only", "exactMatchOnly", CLI_BOOL, true, "Not its sub-paths"},
-		  {"websocket-upgrade-allowed", "websocketUpgradeAllowed", CLI_BOOL, false, "Allow WebSocket"},
-		  {"description", "description", CLI_TEXT, false, "Text for people"}}},
+		  ROWS_OF_RESOURCE}},
+	{.words = "resource replace", .server = CLI_CONNECTOR, .method = "PUT", .path = RESOURCES "/{PATH}",
+	 .summary = "Change how a path is exposed; all is as given here",
+	 .rows = {ROW_SUBACCOUNT, ROW_VIRTUAL, {"PATH", NULL, CLI_RESOURCE, true, "URL path"},
+		  ROWS_OF_RESOURCE}},
 	{.words = "resource delete", .server = CLI_CONNECTOR, .method = "DELETE", .path = RESOURCES "/{PATH}",
 	 .summary = "Expose a path no more",
 	 .rows = {ROW_SUBACCOUNT, ROW_VIRTUAL, {"PATH", NULL, CLI_RESOURCE, true, "URL path"}}},
+
+	{.words = "domain list", .server = CLI_CONNECTOR, .method = "GET", .path = DOMAINS,
+	 .summary = "The cookie domains that are mapped back", .rows = {ROW_SUBACCOUNT},
+	 .columns = "internalDomain,virtualDomain"},
+	{.words = "domain add", .server = CLI_CONNECTOR, .method = "POST", .path = DOMAINS,
+	 .summary = "Map an internal cookie domain to a virtual one",
+	 .rows = {ROW_SUBACCOUNT,
+		  {"INTERNAL", "internalDomain", CLI_TEXT, true, "Domain that internal systems set"},
+		  {"VIRTUAL", "virtualDomain", CLI_TEXT, true, "Domain that applications see"}}},
+	{.words = "domain delete", .server = CLI_CONNECTOR, .method = "DELETE", .path = DOMAINS "/{INTERNAL}",
+	 .summary = "Map a cookie domain no more",
+	 .rows = {ROW_SUBACCOUNT, {"INTERNAL", NULL, CLI_TEXT, true, "The internal domain"}}},
 
 	{.words = "cloud setup", .server = CLI_CLOUD, .run = cli_cloud_setup,
 	 .summary = "First start: replace the setup code by a password",
@@ -136,6 +207,18 @@ const struct cli_command cli_commands[] = {
 		  {"display-name", "displayName", CLI_TEXT, false, "Name for people"},
 		  {"user-password", "password", CLI_SECRET, true, "Its password"},
 		  {"roles", "roles", CLI_LIST, false, "administrator, subaccount-administrator, display"}}},
+	{.words = "cloud user show", .server = CLI_CLOUD, .method = "GET", .path = CLOUD "/users/{NAME}",
+	 .summary = "One user", .rows = {{"NAME", NULL, CLI_TEXT, true, "Its name"}}},
+	{.words = "cloud user change", .server = CLI_CLOUD, .method = "PUT", .path = CLOUD "/users/{NAME}",
+	 .summary = "Change a user; what is not named stays",
+	 .rows = {{"NAME", NULL, CLI_TEXT, true, "Its name"},
+		  {"display-name", "displayName", CLI_TEXT, false, "Name for people"},
+		  {"roles", "roles", CLI_LIST, false, "administrator, subaccount-administrator, display"},
+		  {"locked", "locked", CLI_BOOL, false, "May not log in"}}},
+	{.words = "cloud user password", .server = CLI_CLOUD, .method = "PUT",
+	 .path = CLOUD "/users/{NAME}/password", .summary = "Set a password that the user must change",
+	 .rows = {{"NAME", NULL, CLI_TEXT, true, "Its name"},
+		  {"user-password", "newPassword", CLI_SECRET, true, "The new password"}}},
 	{.words = "cloud user delete", .server = CLI_CLOUD, .method = "DELETE", .path = CLOUD "/users/{NAME}",
 	 .summary = "Delete a user", .rows = {{"NAME", NULL, CLI_TEXT, true, "Its name"}}},
 	{.words = "cloud subaccount list", .server = CLI_CLOUD, .method = "GET", .path = CLOUD "/subaccounts",
@@ -149,6 +232,15 @@ const struct cli_command cli_commands[] = {
 		  {"description", "description", CLI_TEXT, false, "Text for people"}}},
 	{.words = "cloud subaccount show", .server = CLI_CLOUD, .method = "GET", .path = OF_CLOUD,
 	 .summary = "One subaccount", .rows = {ROW_TENANT}},
+	{.words = "cloud subaccount change", .server = CLI_CLOUD, .method = "PUT", .path = OF_CLOUD,
+	 .summary = "Change a subaccount; what is not named stays",
+	 .rows = {ROW_TENANT,
+		  {"display-name", "displayName", CLI_TEXT, false, "Name for people"},
+		  {"subdomain", "subdomain", CLI_TEXT, false, "Label in host names"},
+		  {"description", "description", CLI_TEXT, false, "Text for people"},
+		  {"locked", "locked", CLI_BOOL, false, "Lets no tunnel in"},
+		  {"renewal-allowed", "renewalAllowed", CLI_BOOL, false,
+		   "Its connectors may renew their certificates"}}},
 	{.words = "cloud subaccount delete", .server = CLI_CLOUD, .method = "DELETE", .path = OF_CLOUD,
 	 .summary = "Delete a subaccount with all that is in it", .rows = {ROW_TENANT}},
 	{.words = "cloud owner list", .server = CLI_CLOUD, .method = "GET", .path = OF_CLOUD "/owners",

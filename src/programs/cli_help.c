@@ -53,9 +53,13 @@ static void write_command(struct buf *out, const struct cli_command *c)
 	for (int i = 0; i < CLI_ROWS_MAX && c->rows[i].name != NULL; i++) {
 		const struct cli_row *row = &c->rows[i];
 		bool argument = cli_row_is_argument(row);
-		buf_addf(out, "  %s%s%s\n        %s%s\n", argument ? "" : "--", row->name,
+		buf_addf(out, "  %s%s%s\n        %s%s", argument ? "" : "--", row->name,
 			 argument ? "" : value_word(row->kind), row->help,
 			 row->kind == CLI_SECRET ? " (or the environment, or asked for)" : "");
+		if (row->usual != NULL) {
+			buf_addf(out, " (%s unless given)", row->usual);
+		}
+		buf_add_c(out, '\n');
 	}
 	buf_add_str(out, STR("\nOptions of every command:\n"));
 	options_write_help(cli_option_table, out);

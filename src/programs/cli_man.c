@@ -13,6 +13,9 @@ static void write_row(struct buf *out, const struct cli_row *row)
 		buf_addf(out, ".It Fl Fl %s Ns = Ns Ar value\n", row->name);
 	}
 	options_add_man_text(out, str_of(row->help));
+	if (row->usual != NULL) {
+		buf_addf(out, " (%s unless given)", row->usual);
+	}
 	buf_add_str(out, STR(".\n"));
 }
 
@@ -68,9 +71,8 @@ void cli_write_man(struct buf *out)
 		    "wrong usage.\n"
 		    ".Sh EXAMPLES\n.Bd -literal\n"
 		    "drawbridge mapping add 0f9a7c1e-5b1d-4c3e-9b1a-000000000001 \\e\n"
-		    "    erp.virtual:44300 erp.internal:8000 \\e\n"
-		    "    --protocol HTTP --backend-type nonSAPsys --authentication-mode NONE\n"
+		    "    erp.virtual:44300 erp.internal:8000\n"
 		    "drawbridge resource add 0f9a7c1e-5b1d-4c3e-9b1a-000000000001 \\e\n"
-		    "    erp.virtual:44300 /orders --enabled\n"
+		    "    erp.virtual:44300 /orders\n"
 		    ".Ed\n.Sh SEE ALSO\n.Xr drawbridge-cloud 8 ,\n.Xr drawbridge-connector 8\n"));
 }

@@ -105,13 +105,14 @@ static bool add_host_port(struct jsonw *w, const struct cli_row *row, struct str
 	struct str host = STR_NONE;
 	uint16_t port = 0;
 	char key[64], text[8];
+	bool prefixed = row->json[0] != '\0';
 	if (!address_split(value, 0, &host, &port)) {
 		return err_set(err, ERR_CONFIG, "%s needs host:port, not \"%.*s\"", row->name,
 			       STR_ARGS(value));
 	}
-	snprintf(key, sizeof key, "%sHost", row->json);
+	snprintf(key, sizeof key, "%s%s", row->json, prefixed ? "Host" : "host");
 	jsonw_key_str(w, key, host);
-	snprintf(key, sizeof key, "%sPort", row->json);
+	snprintf(key, sizeof key, "%s%s", row->json, prefixed ? "Port" : "port");
 	snprintf(text, sizeof text, "%u", port);
 	jsonw_key_text(w, key, text);
 	return true;
@@ -187,9 +188,10 @@ bool cli_write_body(const struct cli_command *c, char *const *values, struct buf
 			continue;
 		}
 		/* a switch that must be told and was not is off */
-		const char *value = values[i] == NULL && row->kind == CLI_BOOL && row->required
-					    ? "off"
-					    : values[i];
+		const char *unsaid = row->usual                               ? row->usual
+				     : row->kind == CLI_BOOL && row->required ? "off"
+									      : NULL;
+		const char *value = values[i] != NULL ? values[i] : unsaid;
 		if (value != NULL && !add_member(&w, row, str_of(value), err)) {
 			return false;
 		}

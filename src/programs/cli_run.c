@@ -108,8 +108,9 @@ static bool run_one(struct cli_run *run, struct err *err)
 	if (json_is_array(json_get(json, "items"))) {
 		return run_list(run, path.at, json, err);
 	}
-	if (json != NULL) {
-		print(run, json);
+	const struct json *shown = p->command->list ? json_get(json, p->command->list) : json;
+	if (shown != NULL) {
+		print(run, shown);
 	}
 	return true;
 }

@@ -1,4 +1,4 @@
-/* Commands that take more than one request. */
+/* Commands that are more than one request of text members. */
 #include "programs/cli.h"
 
 static const char *new_password(const struct cli_run *run)
@@ -114,4 +114,23 @@ bool cli_connector_status(struct cli_run *run, struct err *err)
 		 STR_ARGS(whole ? role : STR("undefined")));
 	cli_write_text(&run->out, json_get(json, "subaccounts"), run->parsed->command->columns);
 	return true;
+}
+
+/* The file goes as it is: PEM with one certificate or several, or DER. */
+bool cli_trust_add(struct cli_run *run, struct err *err)
+{
+	int row = cli_row_index(run->parsed->command, STR("FILE"));
+	AUTO_BUF struct buf file = BUF(CLI_FILE_MAX);
+	AUTO(json_free) struct json *json = NULL;
+
+	if (row < 0 || !cli_read_file(run->parsed->values[row], &file, err)) {
+		return false;
+	}
+	if (file.len == 0) {
+		return err_set(err, ERR_CONFIG, "%s is empty", run->parsed->values[row]);
+	}
+	run->session.content_type = "application/pkix-cert";
+	return cli_call(&run->session, "POST",
+			"/api/v1/configuration/connector/onPremises/truststore/certificates",
+			buf_str(&file), &json, err);
 }

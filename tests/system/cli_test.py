@@ -88,3 +88,129 @@ def case_whole_story(world):
               "after disconnect")
     finally:
         other.end()
+
+
+def connector(world, *words, **more):
+    return run(world, *words, port=world.ports.admin, password=world.first.password, **more)
+
+
+def data(text):
+    return json.loads(text)
+
+
+def case_connector_commands(world):
+    """every command for the connector does what it says, as text and as JSON"""
+    sa, virtual = world.subaccount, "each.virtual:81"
+    inside = f"127.0.0.1:{world.ports.backend}"
+    expect("master" in connector(world, "connector", "status"), "no role")
+    expect("version" in data(connector(world, "connector", "version", output="json")), "no version")
+    connector(world, "connector", "proxy", "set", "127.0.0.1:9")
+    equal(data(connector(world, "connector", "proxy", "show", output="json"))["port"], "9", "proxy")
+    connector(world, "connector", "proxy", "delete")
+    equal(data(connector(world, "connector", "proxy", "show", output="json")), {}, "no proxy")
+    equal(data(connector(world, "subaccount", "list", output="json"))[0]["subaccount"], sa, "list")
+    expect("tunnel.state" in connector(world, "subaccount", "show", sa), "show")
+    connector(world, "subaccount", "change", f"{sa}@{world.region}", "--description", "by cli")
+    equal(data(connector(world, "subaccount", "show", sa, output="json"))["description"], "by cli", "change")
+    connector(world, "subaccount", "retry", sa)
+    wait_for(lambda: data(connector(world, "subaccount", "tunnels", output="json"))[0]["state"] == "Connected",
+             "the tunnel")
+    connector(world, "mapping", "add", sa, virtual, inside)
+    seen = data(connector(world, "mapping", "show", sa, virtual, output="json"))
+    equal((seen["protocol"], seen["backendType"], seen["authenticationMode"]), ("HTTP", "nonSAPsys", "NONE"),
+          "what is usual")
+    connector(world, "mapping", "replace", sa, virtual, inside, "--host-in-header", "INTERNAL")
+    expect("INTERNAL" in connector(world, "mapping", "list", sa), "list of mappings")
+    connector(world, "mapping", "matching", sa, virtual, "prefix")
+    connector(world, "resource", "add", sa, virtual, "/public")
+    row = data(connector(world, "resource", "list", sa, virtual, output="json"))[0]
+    equal((row["enabled"], row["exactMatchOnly"]), (True, False), "what is usual")
+    equal(world.client().get("http://each.virtual:81/public/hello.txt").status, 200, "exposed")
+    connector(world, "resource", "replace", sa, virtual, "/public", "--enabled=off")
+    equal(world.client().get("http://each.virtual:81/public/hello.txt").status, 403, "suspended")
+    connector(world, "resource", "delete", sa, virtual, "/public")
+    connector(world, "mapping", "delete", sa, virtual)
+    connector(world, "domain", "add", sa, "intern.example", "virtual.example")
+    expect("virtual.example" in connector(world, "domain", "list", sa), "domains")
+    connector(world, "domain", "delete", sa, "intern.example")
+    connector(world, "trust", "add", world.first_ca(world.ports.console))
+    alias = data(connector(world, "trust", "list", output="json"))[0]["alias"]
+    expect(alias in connector(world, "trust", "list"), "trust as text")
+    for row in data(connector(world, "trust", "list", output="json")):
+        connector(world, "trust", "delete", row["alias"])
+    owner = os.path.join(world.folder, "owner-password")
+    with open(owner, "w") as f:
+        f.write(world.owner_password + "\n")
+    before = world.certificate()["serialNumber"]
+    connector(world, "subaccount", "refresh-certificate", sa, "--cloud-user", world.owner,
+              "--cloud-password-file", owner)
+    wait_for(lambda: world.certificate()["serialNumber"] != before, "another certificate")
+    connector(world, "subaccount", "disconnect", sa)
+    connector(world, "subaccount", "connect", sa)
+    wait_for(world.first.connected, "the tunnel again")
+
+
+def case_cloud_commands(world):
+    """every command for the cloud side does what it says, as text and as JSON"""
+    password = os.path.join(world.folder, "user-password")
+    with open(password, "w") as f:
+        f.write("Carla-" + secrets.token_urlsafe(9))
+    name = "carla@plant.example"
+    expect("version" in data(run(world, "cloud", "version", output="json")), "version")
+    expect("rootPin" in data(run(world, "cloud", "ca", output="json")), "CA")
+    run(world, "cloud", "user", "create", name, "--user-password-file", password, "--roles", "display")
+    equal(data(run(world, "cloud", "user", "show", name, output="json"))["roles"], ["display"], "roles")
+    run(world, "cloud", "user", "change", name, "--display-name", "Carla", "--locked")
+    expect("Carla" in run(world, "cloud", "user", "list"), "users")
+    run(world, "cloud", "user", "change", name, "--locked=off")
+    with open(password, "w") as f:
+        f.write("Carla-" + secrets.token_urlsafe(9))  # the same again would be refused
+    run(world, "cloud", "user", "password", name, "--user-password-file", password)
+    made = data(run(world, "cloud", "subaccount", "create", "Plant C", world.owner, output="json"))["id"]
+    run(world, "cloud", "subaccount", "change", made, "--description", "third")
+    equal(data(run(world, "cloud", "subaccount", "show", made, output="json"))["description"], "third", "change")
+    run(world, "cloud", "owner", "add", made, name)
+    expect(name in run(world, "cloud", "owner", "list", made), "owners")
+    run(world, "cloud", "owner", "remove", made, name)
+    run(world, "cloud", "service-key", "create", made, "--name", "k")
+    expect("k" in run(world, "cloud", "service-key", "list", made), "keys")
+    run(world, "cloud", "service-key", "delete", made, "k")
+    run(world, "cloud", "auth-data", made)
+    run(world, "cloud", "subaccount", "delete", made)
+    run(world, "cloud", "user", "delete", name)
+    expect("user.delete" in run(world, "cloud", "audit"), "audit")
+    mine = next(row for row in data(run(world, "cloud", "connector", "list", world.subaccount, output="json"))
+                if row["connected"])["instance"]
+    run(world, "cloud", "connector", "disconnect", world.subaccount, mine)
+    wait_for(lambda: world.state() != "Connected", "the cut")
+    run(world, "cloud", "connector", "connect", world.subaccount, mine)
+    wait_for(lambda: world.state() == "Connected", "coming back", 60)
+    rows = data(run(world, "cloud", "cert", "list", world.subaccount, output="json"))
+    run(world, "cloud", "cert", "revoke", world.subaccount, rows[0]["serialNumber"])
+
+
+def case_refusals(world):
+    """what is wrong is said: usage is status 2, a refusal of the server status 1 with its reason"""
+    for words, status, part in (
+            (("mapping", "add", world.subaccount, "v"), 2, "INTERNAL"),
+            (("mapping", "add", world.subaccount, "v", "i:1"), 2, "host:port"),
+            (("mapping", "add", world.subaccount, "v:1", "i:1", "--protocol", "FTP"), 1, "FTP"),
+            (("mapping", "show", world.subaccount, "no.virtual:1"), 1, "no.virtual"),
+            (("mapping", "list", "nobody"), 1, "nobody"),
+            (("resource", "add", world.subaccount, world.virtual, "no-slash"), 1, "id"),
+            (("resource", "add", world.subaccount, world.virtual, "/x", "--enabled=perhaps"), 2, "on or off"),
+            (("trust", "add", "/dev/null"), 2, "empty"),
+            (("trust", "add", "/etc/passwd"), 1, "certificate"),
+            (("trust", "add", "/nowhere"), 2, "/nowhere"),
+            (("trust", "delete", "none"), 1, "none"),
+            (("connector", "proxy", "set", "a b:1"), 1, "host"),
+            (("subaccount", "add", "--output", "xml"), 2, "json"),
+            (("subaccount", "add"), 1, "missing"),
+            (("subaccount", "show", "a", "b"), 2, "too many"),
+            (("subaccount", "list", "--timeout", "soon"), 2, "timeout")):
+        said = connector(world, *words, status=status)
+        expect(part in said, f"{' '.join(words)}: said {said!r}, without {part!r}")
+    said = run(world, "cloud", "owner", "remove", world.subaccount, world.owner, status=1)
+    expect("owner" in said, f"said {said}")
+    said = run(world, "cloud", "subaccount", "show", "nonsense", status=1)
+    expect("404" in said, f"said {said}")

@@ -76,8 +76,8 @@ TEST(wrong_usage_says_what_is_wrong)
 	assert_wrong("one word too many", &p, parse(&p, &e, "subaccount", "list", "x", NULL), &e);
 	assert_wrong("no option --colour", &p,
 		     parse(&p, &e, "subaccount", "list", "--colour", NULL), &e);
-	assert_wrong("needs --protocol", &p,
-		     parse(&p, &e, "mapping", "add", "S", "v:1", "i:1", NULL), &e);
+	assert_wrong("needs --name", &p, parse(&p, &e, "cloud", "service-key", "create", "S", NULL),
+		     &e);
 	assert_wrong("--output is text or json", &p,
 		     parse(&p, &e, "subaccount", "list", "--output", "xml", NULL), &e);
 	assert_wrong("needs a value", &p,

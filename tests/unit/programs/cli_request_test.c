@@ -69,6 +69,27 @@ TEST(values_become_members_of_their_types)
 	assert_non_null(strstr(err.text, "host:port"));
 }
 
+TEST(what_is_not_given_has_its_usual_value)
+{
+	static const struct cli_command put = {
+		.words = "put",
+		.rows = {{"to", "", CLI_HOST_PORT, false, ""},
+			 {"mode", "mode", CLI_TEXT, false, "", "NONE"},
+			 {"on", "on", CLI_BOOL, false, "", "on"}}};
+	struct err err = {0};
+	AUTO_BUF struct buf out = BUF(1000);
+	char to[] = "squid:3128", mode[] = "X", off[] = "off";
+	char *values[CLI_ROWS_MAX] = {to};
+	assert_ok(cli_write_body(&put, values, &out, &err), &err);
+	assert_str(buf_str(&out),
+		   "{\"host\":\"squid\",\"port\":\"3128\",\"mode\":\"NONE\",\"on\":true}");
+	buf_reset(&out);
+	values[1] = mode;
+	values[2] = off;
+	assert_ok(cli_write_body(&put, values, &out, &err), &err);
+	assert_true(str_ends(buf_str(&out), STR("\"mode\":\"X\",\"on\":false}")));
+}
+
 TEST(a_command_without_members_sends_nothing)
 {
 	static const struct cli_command get = {.words = "get",
@@ -84,6 +105,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(values_reach_their_places_in_the_path),
 	cmocka_unit_test(a_region_that_was_looked_up_is_used_and_none_is_an_error),
 	cmocka_unit_test(values_become_members_of_their_types),
+	cmocka_unit_test(what_is_not_given_has_its_usual_value),
 	cmocka_unit_test(a_command_without_members_sends_nothing),
 };
 UNIT_MAIN(tests)

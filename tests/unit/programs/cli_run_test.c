@@ -211,10 +211,7 @@ TEST(a_subaccount_is_found_by_its_id_unless_two_regions_have_it)
 
 TEST(a_mapping_is_sent_as_the_original_wants_it)
 {
-	assert_run("mapping add one v:44300 erp.internal:8000 --protocol HTTP --backend-type "
-		   "nonSAPsys "
-		   "--authentication-mode NONE",
-		   0, "");
+	assert_run("mapping add one v:44300 erp.internal:8000", 0, "");
 	assert_string_equal(
 		last_body,
 		"{\"virtualHost\":\"v\",\"virtualPort\":\"44300\","
