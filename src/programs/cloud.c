@@ -40,9 +40,12 @@ static bool open_store(struct cloud *c, struct err *err)
 					     {"token", token_migrations}};
 
 	(void)snprintf(url, sizeof(url), "sqlite:%s/cloud.db", o->state_dir);
-	return store_open(o->database ? o->database : url, o->job_threads + STORE_EXTRA, &c->store,
-			  err) &&
-	       store_migrate(c->store, sets, COUNT(sets), err);
+	if (!store_open(o->database ? o->database : url, o->job_threads + STORE_EXTRA, &c->store,
+			err)) {
+		return false;
+	}
+	store_set_node(c->store, o->node_name ? o->node_name : c->host);
+	return store_migrate(c->store, sets, COUNT(sets), err);
 }
 
 static bool open_ca(struct cloud *c, struct err *err)
@@ -303,8 +306,8 @@ static bool open_all(struct cloud *c, int control, struct err *err)
 	return daemon_enclose(&place, err) && keys_client_new(control, &c->keys, err) &&
 	       loop_new(&c->loop, err) &&
 	       loop_signals(c->loop, signals, COUNT(signals), on_signal, c, err) &&
-	       open_store(c, err) && open_ca(c, err) && open_tokens(c, err) &&
-	       open_console(c, err) &&
+	       open_store(c, err) && cloud_check_master(c, err) && open_ca(c, err) &&
+	       open_tokens(c, err) && open_console(c, err) &&
 	       directory_watch_start(c->store, &c->directory, &c->watch, err) &&
 	       jobs_new("jobs", c->options.job_threads, JOBS_QUEUE, &c->jobs, err) &&
 	       jobs_new("relay-jobs", RELAY_JOBS, JOBS_QUEUE, &c->relay_jobs, err) &&

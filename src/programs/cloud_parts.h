@@ -35,6 +35,10 @@ struct cloud {
 	char host[256], token_url[300]; /* lent to the rooms */
 };
 
+/* ---- cloud_first.c ---- */
+/* ERR_CONFIG when the database holds what another master key sealed. */
+NODISCARD bool cloud_check_master(struct cloud *c, struct err *err);
+
 /* ---- cloud_live.c ---- */
 extern const struct option_program cloud_program;
 struct daemon_place cloud_place(const struct cloud_options *o);
