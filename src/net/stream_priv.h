@@ -7,8 +7,11 @@
 enum {
 	STREAM_READ_LIMIT = 64 * 1024, /* kept bytes, unless stream_set_read_limit() */
 	STREAM_DIRECT = 8 * 1024, /* bytes from which a plain write goes to the socket at once */
-	STREAM_LINGER_MS = 2000,  /* after the last byte, for a peer that is still sending: else our
-				     RST would destroy the answer on its way */
+	/* Ciphertext that waits, the TLS library's own answers included: a peer that asks for new
+	 * keys (KeyUpdate) without end and reads nothing fails. Ours alone is half of it. */
+	STREAM_WIRE_MAX = 2 * LOOP_CIPHER_OUT,
+	STREAM_LINGER_MS = 2000, /* after the last byte, for a peer that is still sending: else our
+				    RST would destroy the answer on its way */
 };
 
 enum stream_state {

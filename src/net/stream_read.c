@@ -121,6 +121,10 @@ static void send_engine_output(struct stream *s, struct buf *out)
 	if (out->len == 0) {
 		return;
 	}
+	if (s->wire.len - s->wire_from + out->len > STREAM_WIRE_MAX) {
+		stream_fail(s, ERR_LIMIT, "the peer floods TLS with key updates");
+		return;
+	}
 	if (s->wire.at == NULL) {
 		s->wire = loop_buf_get(s->loop);
 	}

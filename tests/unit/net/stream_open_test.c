@@ -1,5 +1,6 @@
 #include "net/stream.h"
 
+#include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -218,6 +219,50 @@ TEST(megabytes_pass_in_records_and_the_count_of_sent_bytes_is_payload)
 	stop();
 }
 
+/*
+ * A KeyUpdate that asks for one back (RFC 8446, 4.6.3) is answered at once by the TLS library. A
+ * peer that sends them without end and reads nothing made the answers pile up here.
+ */
+TEST(a_peer_that_asks_for_new_keys_without_end_and_does_not_read_is_dropped)
+{
+	struct tls_engine *server = NULL;
+	struct seen seen = SEEN;
+	struct err err;
+	size_t most = 0;
+	int fd[2];
+
+	start();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	assert_ok(tls_engine_new(server_config, NULL, &server, &err), &err);
+	seen.stream = stream_adopt(l, fd[1], on_stream, &seen);
+	stream_start_tls(seen.stream, server, NULL, SEC(5));
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(ctx);
+	assert_int_equal(SSL_set_fd(ssl, fd[0]), 1);
+	SSL_set_alpn_protos(ssl, (const uint8_t *)"\x08http/1.1", 9);
+	for (int i = 0; i < 50 && SSL_connect(ssl) != 1; i++) {
+		loop_turn(l, 10);
+	}
+	turn_until_told(&seen, 'o');
+	for (int i = 0; i < 60000 && !told(&seen, 'f'); i++) {
+		(void)SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED);
+		(void)SSL_do_handshake(ssl);
+		if (i % 64 == 0) {
+			loop_turn(l, 0);
+			size_t queued = stream_queued(seen.stream);
+			most = queued > most ? queued : most;
+		}
+	}
+	assert_true(told(&seen, 'f'));
+	assert_int_equal(stream_failure(seen.stream)->kind, ERR_LIMIT);
+	assert_in_range(most, 1, 256 * 1024);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	close(fd[0]);
+	stream_close(seen.stream);
+	stop();
+}
+
 TEST(an_orderly_end_is_told_as_such_and_a_broken_one_as_failure)
 {
 	struct both b = BOTH;
@@ -319,6 +364,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_handshake_in_jobs_opens_both_ends_with_the_peer_known),
 	cmocka_unit_test(a_server_under_another_name_is_not_trusted),
 	cmocka_unit_test(megabytes_pass_in_records_and_the_count_of_sent_bytes_is_payload),
+	cmocka_unit_test(a_peer_that_asks_for_new_keys_without_end_and_does_not_read_is_dropped),
 	cmocka_unit_test(an_orderly_end_is_told_as_such_and_a_broken_one_as_failure),
 	cmocka_unit_test(a_stream_may_die_while_its_handshake_runs_in_a_job),
 	cmocka_unit_test(garbage_instead_of_a_hello_fails_the_stream),
