@@ -136,6 +136,47 @@ static void refuse_later(struct http_call *call, const char *seconds, const stru
 	http_problem(call, 503, "%s", err->text);
 }
 
+enum holder_state {
+	HOLDER_LIVES,
+	HOLDER_SILENT,
+	HOLDER_NOT_ASKED, /* too many others are being asked */
+};
+
+static enum holder_state ask_holder(struct relay *r, struct str key,
+				    const struct directory_claim *holder)
+{
+	if (!str_eq(str_of(holder->node), str_of(r->settings.node))) {
+		return HOLDER_LIVES; /* of another node: its lease says so */
+	}
+	if (atomic_fetch_add(&r->probes, 1) >= RELAY_PROBES_MAX) {
+		atomic_fetch_sub(&r->probes, 1);
+		return HOLDER_NOT_ASKED;
+	}
+	bool answers = relay_holder_answers(r, key, str_of(holder->instance));
+	atomic_fetch_sub(&r->probes, 1);
+	return answers ? HOLDER_LIVES : HOLDER_SILENT;
+}
+
+/* True: it is silent, the location may be taken. Answers otherwise. */
+static bool holder_is_silent(struct http_call *call, struct relay *r, struct str key,
+			     const struct directory_claim *holder)
+{
+	struct err err = {.kind = ERR_NONE};
+
+	switch (ask_holder(r, key, holder)) {
+	case HOLDER_SILENT:
+		return true;
+	case HOLDER_LIVES:
+		refuse_taken(call, holder, false);
+		return false;
+	case HOLDER_NOT_ASKED:
+		break;
+	}
+	(void)err_set(&err, ERR_LIMIT, "other locations are being taken over: dial again");
+	refuse_later(call, "2", &err);
+	return false;
+}
+
 /* Another installation has it: it keeps it if it lives. */
 static bool take_over(struct http_call *call, struct relay *r, struct directory_claim *want,
 		      struct directory_claim *holder)
@@ -147,9 +188,7 @@ static bool take_over(struct http_call *call, struct relay *r, struct directory_
 		http_problem(call, 400, "the location ID is too long");
 		return false;
 	}
-	bool here = str_eq(str_of(holder->node), str_of(r->settings.node));
-	if (!here || relay_holder_answers(r, str_of(key), str_of(holder->instance))) {
-		refuse_taken(call, holder, false);
+	if (!holder_is_silent(call, r, str_of(key), holder)) {
 		return false;
 	}
 	if (!holds_takeover(r->holds, str_of(key), clock_now())) {

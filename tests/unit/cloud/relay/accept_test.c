@@ -434,6 +434,11 @@ static void a_location_is_held_by_who_answers_and_lost_by_who_does_not(void **st
 	assert_int_equal(dial(&w, &FIRST, &end), 101);
 	assert_int_equal(dial_in_job(&w, &SECOND, &other), 409);
 	expect_detail(&w, "held by installation " INSTANCE);
+	/* A dial that would block one job thread too many is put off, and asks nobody. */
+	atomic_store(&w.relay->probes, RELAY_PROBES_MAX);
+	assert_int_equal(dial(&w, &SECOND, &other), 503);
+	assert_int_equal(atomic_load(&w.relay->probes), RELAY_PROBES_MAX);
+	atomic_store(&w.relay->probes, 0);
 	/* Now the holder stands still: its loop is not turned while the other one dials. */
 	assert_int_equal(dial(&w, &SECOND, &other), 101);
 	turn_until(&w, &end->lost);
