@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "connector/admin_priv.h"
 #include "crypto/seal.h"
+#include "store/change.h"
 
 const struct http_route *const admin_tables[] = {
 	admin_connector_routes, admin_subaccount_routes,
@@ -149,6 +150,57 @@ struct identity {
 	char user[ADMIN_NAME_MAX];
 };
 
+/* How many were left out since the last row; -1: leave this one out too. */
+static int may_note(struct admin *a, int64_t now)
+{
+	int skipped = -1;
+
+	pthread_mutex_lock(&a->lock);
+	if (a->denied_s != now) {
+		a->denied_s = now;
+		a->denied = 0;
+	}
+	if (a->denied < ADMIN_DENIED_PER_S) {
+		a->denied++;
+		skipped = (int)a->skipped;
+		a->skipped = 0;
+	} else {
+		a->skipped++;
+	}
+	pthread_mutex_unlock(&a->lock);
+	return skipped;
+}
+
+/* Into the chain of denied attempts. */
+static void note_denied(struct admin *a, struct http_call *call, struct str who, const char *why)
+{
+	AUTO_BUF struct buf name = BUF(ADMIN_NAME_MAX + 8), what = BUF(64), after = BUF(KIB(1));
+	struct jsonw w = jsonw_to(&after);
+	struct err err;
+	char from[64] = "";
+	int skipped = may_note(a, clock_unix());
+
+	if (skipped < 0) {
+		return;
+	}
+	buf_addf(&name, "user:%.*s",
+		 STR_ARGS(str_is_utf8(who) ? str_first(who, ADMIN_NAME_MAX) : STR("?")));
+	buf_addf(&what, "denied %.*s", STR_ARGS(str_first(call->head->method, 32)));
+	address_format(&call->peer, from, sizeof from);
+	jsonw_object(&w);
+	jsonw_key_text(&w, "reason", why);
+	jsonw_key_int(&w, "left out before", skipped);
+	jsonw_object_end(&w);
+	const struct change_audit audit = {.who = buf_str(&name),
+					   .from = str_of(from),
+					   .what = buf_str(&what),
+					   .object = str_first(call->path, 500),
+					   .after = buf_str(&after)};
+	if (!store_denied(a->settings.store, &audit, &err)) {
+		log_error("a denied attempt could not be recorded", LOG_ERR(&err));
+	}
+}
+
 static bool unauthorized(struct http_call *call)
 {
 	http_answer_field(call, "WWW-Authenticate", STR("Basic realm=\"Drawbridge connector\""));
@@ -167,6 +219,7 @@ static int by_password(struct admin *a, struct http_call *call, struct session_u
 		return 0;
 	}
 	if (session_call_writes(call) && session_is_cross_site(call)) {
+		note_denied(a, call, name, "cross-site request");
 		admin_error(call, 403, "this write comes from another site");
 		return -1;
 	}
@@ -180,6 +233,9 @@ static int by_password(struct admin *a, struct http_call *call, struct session_u
 	}
 	bool good = str_eq(name, str_of(f.user)) && admin_password_is_right(a, password);
 	login_note(a->sessions, name, &call->peer, good, now);
+	if (!good) {
+		note_denied(a, call, name, "wrong user name or password");
+	}
 	if (!good || !str_copy(name, user->name, sizeof user->name)) {
 		return 0;
 	}
@@ -193,6 +249,7 @@ static bool know(struct admin *a, struct http_call *call, struct session_user *u
 	case SESSION_GOOD:
 		return true;
 	case SESSION_NO_TOKEN:
+		note_denied(a, call, str_of(user->name), "no X-CSRF-Token");
 		admin_error(call, 403, "the X-CSRF-Token of this session is missing or wrong");
 		return false;
 	case SESSION_NONE:

@@ -15,6 +15,7 @@ enum {
 enum {
 	ADMIN_NAME_MAX = 128,
 	ADMIN_HASH_MAX = 128,
+	ADMIN_DENIED_PER_S = 20, /* rows of denied attempts: who guesses passwords fills no disk */
 };
 
 /* What is asked for at every call; copied under the lock. */
@@ -34,6 +35,8 @@ struct admin {
 	uint8_t secret[32];   /* of this process: keys `verified` */
 	uint8_t verified[32]; /* MAC of the last good password, so that Argon2 runs once */
 	bool has_verified;
+	int64_t denied_s; /* second of the last denied rows */
+	unsigned denied, skipped;
 };
 
 extern const struct http_route admin_connector_routes[], admin_subaccount_routes[],

@@ -115,12 +115,26 @@ static bool run(const struct settings *s, struct err *err)
 	return serve(&d, fds, n, err);
 }
 
+static int print_help(void)
+{
+	AUTO_BUF struct buf text = BUF(KIB(64));
+
+	buf_add_str(&text,
+		    STR("usage: drawbridge-keyd options\n\nHolds private keys. The monitor of "
+			"drawbridge-cloud and drawbridge-connector starts it.\n\n"));
+	options_write_help(options, &text);
+	return fwrite(text.at, 1, text.len, stdout) == text.len ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct settings settings = {0};
 	struct err err;
 	int used;
 
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		return print_help();
+	}
 	options_init(options, &settings);
 	bool ok = options_read_words(options, &settings, argc - 1, argv + 1, &used, &err);
 	log_setup((enum log_level)settings.log_level, settings.log_json, "drawbridge-keyd");
