@@ -95,7 +95,7 @@ const struct access_mapping *access_reverse(const struct access_mapping *prefer,
 struct str access_cookie_domain(const struct access_mapping *m, struct str internal);
 size_t access_count(const struct access *a); /* mappings; slots are below it */
 const struct access_mapping *access_at(const struct access *a, size_t slot);
-struct tls_config *access_tls(const struct access *a); /* lent; NULL: no HTTPS back ends */
+struct tls_config *access_tls(const struct access *a); /* lent; NULL: it was not set */
 
 /*
  * Judges the path of `raw` (up to '?') and gives its canonical form, which is what resources are

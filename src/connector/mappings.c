@@ -166,10 +166,7 @@ static bool add_trust(struct mappings *m, struct access *a, struct arena *arena,
 		buf_add_str(&pem, rows[i].pem);
 		buf_add_c(&pem, '\n');
 	}
-	if (n == 0) {
-		return true; /* nothing is trusted: HTTPS back ends are refused with the next step
-			      */
-	}
+	/* Also with none: then the handshake fails and names the issuer that would be trusted. */
 	struct tls_config *tls = NULL;
 	struct tls_settings settings = {.allow_tls12 = true,
 					.peer = TLS_PEER_VERIFY,

@@ -1,6 +1,10 @@
 """What breaks, and what must not be lost: processes killed under load, restarts in order, keyd."""
+import hashlib
 import os
 import signal
+import socket
+import threading
+import time
 
 from stage import Load, ProxyClient, equal, expect, wait_for
 
@@ -18,13 +22,61 @@ def serves(world):
     return ProxyClient(world.ports.proxy, world.token()).get(world.url("/public/hello.txt")).status == 200
 
 
+def back_within(world, start, what):
+    """Starts it; requests must be served again within two seconds of that (sanitized programs: more)."""
+    begun = time.monotonic()
+    start()
+    wait_for(lambda: serves(world), "requests served again")
+    seconds = time.monotonic() - begun
+    limit = 2.0 * world.sanitizer_factor
+    expect(seconds < limit, f"{what} was back at work {seconds:.1f} s after its start, not within {limit} s")
+
+
+def case_cloud_restarted(world):
+    """a cloud side restarted in order under load loses no request, and ends well within a second"""
+    running = load(world)
+    begun = time.monotonic()
+    equal(world.cloud.stop(), 0, "its exit status")
+    seconds = time.monotonic() - begun
+    expect(seconds < 1.0 * world.sanitizer_factor, f"it took {seconds:.1f} s to end")
+    back_within(world, world.start_cloud, "the cloud side")
+    running.stop()
+    for reason in running.reasons:
+        expect(reason.startswith(("503", "ConnectionRefused")), f"lost requests: {running.reasons}")
+
+
+def case_long_request_survives(world):
+    """a download that runs when connector or cloud side are told to end comes to its end first"""
+    wanted = world.backend.make_big("public/drain.bin", 30)
+    for name, start in (("connector", world.start_connector), ("cloud", world.start_cloud)):
+        with socket.create_connection(("127.0.0.1", world.ports.proxy), timeout=60) as s:
+            s.sendall(world.raw("GET", "/public/drain.bin"))
+            seen = s.recv(1 << 16)
+            ending = threading.Thread(target=getattr(world, name).stop)
+            ending.start()
+            digest, size = hashlib.sha256(), None
+            head, _, body = seen.partition(b"\r\n\r\n")
+            expect(head.startswith(b"HTTP/1.1 200"), f"saw {head!r}")
+            size = len(body)
+            digest.update(body)
+            while size < 30 << 20:
+                time.sleep(0.001)  # a client of moderate speed
+                piece = s.recv(1 << 17)
+                expect(piece, f"{name}: the answer broke off after {size} bytes")
+                size += len(piece)
+                digest.update(piece)
+            equal(digest.hexdigest(), wanted, f"checksum while the {name} ended")
+        ending.join(60)
+        start()
+        wait_for(lambda: serves(world), "requests served again")
+
+
 def case_connector_killed(world):
     """a connector killed with -9 under load: requests in flight get 502 or 503 with the reason, and it is back after its start"""
     running = load(world)
     world.connector.kill_all()
     wait_for(lambda: running.failed > 0, "the loss being seen")
-    world.start_connector()
-    wait_for(lambda: serves(world), "requests served again")
+    back_within(world, world.start_connector, "the connector")
     running.stop()
     for reason in running.reasons:
         expect(reason.startswith(("502", "503")), f"a failure without a reason: {running.reasons}")
@@ -43,8 +95,7 @@ def case_cloud_killed(world):
     running = load(world)
     world.cloud.kill_all()
     wait_for(lambda: running.failed > 0, "the loss being seen")
-    world.start_cloud()
-    wait_for(lambda: serves(world), "requests served again")
+    back_within(world, world.start_cloud, "the cloud side")
     running.stop()
     expect(running.ok > 0, "nothing was served")
 

@@ -8,27 +8,33 @@ import threading
 
 class Backend:
     """A raw internal server, mapped as a system of its own: answers each request with `answer`, then
-    closes (by reset if asked), or streams without end. Keeps the request heads."""
+    closes (by reset if asked), or streams without end, or reads nothing (deaf), or waits for a gate
+    before it answers. Keeps the request heads, and which connection carried each."""
 
-    def __init__(self, world):
-        self.world = world
+    def __init__(self, world, mapped=True):
+        self.world, self.mapped = world, mapped
         self.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
         self.endless = self.reset = self.broken = self.keep = False
-        self.heads = []
+        self.deaf, self.gate = False, None
+        self.heads, self.carriers, self.open = [], [], []
         self.connections = 0
 
     def __enter__(self):
-        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=2048)
         self.port = self.socket.getsockname()[1]
         self.virtual = f"raw{self.port}.virtual:80"
-        self.world.map(self.virtual, f"127.0.0.1:{self.port}", "/")
+        if self.mapped:
+            self.world.map(self.virtual, f"127.0.0.1:{self.port}", "/")
         self.thread = threading.Thread(target=self.accept, daemon=True)
         self.thread.start()
         return self
 
     def __exit__(self, *_):
         self.socket.close()
-        self.world.unmap(self.virtual)
+        for connection in self.open:
+            connection.close()
+        if self.mapped:
+            self.world.unmap(self.virtual)
 
     def accept(self):
         while True:
@@ -37,6 +43,9 @@ class Backend:
             except OSError:
                 return
             self.connections += 1
+            if self.deaf:
+                self.open.append(connection)
+                continue
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def read_head(self, connection):
@@ -58,6 +67,9 @@ class Backend:
                 if head is None:
                     return
                 self.heads.append(head)
+                self.carriers.append(connection.getpeername())
+                if self.gate:
+                    self.gate.wait(60)
                 if self.endless:
                     self.stream(connection)
                     return

@@ -14,7 +14,7 @@ from stage import Answer, Failure, Program, ProxyClient, Rest, free_ports, wait_
 
 ADMIN = "Administrator"
 SANITIZER = {
-    "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:exitcode=99",
+    "ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=16:abort_on_error=0:exitcode=99",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
 }
 
@@ -208,7 +208,7 @@ class World:
         return rest[0] if rest else None
 
     def memory(self, name):
-        """KiB resident of a daemon's server process."""
+        """KiB resident of a daemon's server process: "cloud" or "connector"."""
         with open(f"/proc/{self.server_pid(name)}/status") as f:
             return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
 
