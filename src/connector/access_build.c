@@ -148,6 +148,10 @@ bool access_add_mapping(struct access *a, struct str subaccount, const struct ac
 		return false;
 	}
 	struct str name = keep_name(a, m->virtual_host, m->virtual_port);
+	if (name.at && map_get(s->by_virtual, name) != NULL) {
+		return err_set(err, ERR_CONFLICT, "the mapping %.*s exists already",
+			       STR_ARGS(name));
+	}
 	struct access_slot *made = name.at ? new_slot(a) : NULL;
 	if (made == NULL) {
 		return too_large(err);
@@ -164,10 +168,7 @@ bool access_add_mapping(struct access *a, struct str subaccount, const struct ac
 	if (!mine->internal_host.at || !index_internal(a, s, mine)) {
 		return too_large(err);
 	}
-	if (map_put(s->by_virtual, name, mine) != NULL) {
-		return err_set(err, ERR_CONFLICT, "the mapping %.*s exists already",
-			       STR_ARGS(name));
-	}
+	(void)map_put(s->by_virtual, name, mine);
 	*slot = mine->slot;
 	return true;
 }

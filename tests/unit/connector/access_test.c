@@ -262,6 +262,7 @@ static void a_mapping_is_added_once(void **state)
 	m.virtual_host = STR("a");
 	assert_false(access_add_mapping(f.access, STR("sa"), &m, &slot, &err));
 	assert_int_equal(err.kind, ERR_CONFLICT);
+	assert_int_equal(access_count(f.access), 1); /* the first one is as it was */
 	assert_false(access_add_mapping(f.access, STR("sb"), &m, &slot, &err));
 	assert_int_equal(err.kind, ERR_MISSING);
 	access_free(f.access);
