@@ -200,20 +200,12 @@ static bool check(struct exchange *x, struct str subaccount, const struct http_h
 	return true;
 }
 
-static bool names_scheme(struct str value, struct str scheme)
-{
-	return str_starts_nocase(value, scheme) &&
-	       (value.len == scheme.len || value.at[scheme.len] == ' ');
-}
-
 static void read_principal(struct exchange *x, const struct http_head *head)
 {
 	struct str client = http_value(head, STR("drawbridge-client"));
-	struct str credentials = http_value(head, STR("authorization"));
 
 	x->client = client.len > 0 ? map_hash(client) | 1 : 0;
-	x->binds = names_scheme(credentials, STR("NTLM")) ||
-		   names_scheme(credentials, STR("Negotiate"));
+	x->binds = http_authenticates_connection(head);
 }
 
 /* How the body will be framed: as announced, else in chunks. False: refused. */

@@ -157,6 +157,27 @@ bool http_is_hop_by_hop(const struct http_head *head, struct str name)
 	return false;
 }
 
+static bool names_scheme(struct str value, struct str scheme)
+{
+	return str_starts_nocase(value, scheme) &&
+	       (value.len == scheme.len || value.at[scheme.len] == ' ' ||
+		value.at[scheme.len] == '\t');
+}
+
+bool http_authenticates_connection(const struct http_head *head)
+{
+	size_t at = 0;
+
+	/* All of them: which one a back end takes is its own business. */
+	for (const struct http_field *f; (f = http_find(head, STR("authorization"), &at));) {
+		if (names_scheme(f->value, STR("NTLM")) ||
+		    names_scheme(f->value, STR("Negotiate"))) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static const struct reason {
 	unsigned status;
 	const char *text;

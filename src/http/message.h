@@ -53,6 +53,9 @@ struct http_head {
 	bool upgrade;         /* Connection lists "upgrade" and there is an Upgrade field */
 };
 
+/* Whether it carries NTLM or Negotiate credentials, in any of its Authorization fields: they
+ * authenticate the connection that they come on, and not the request (RFC 4559, 6). */
+bool http_authenticates_connection(const struct http_head *head);
 /* The first field of that name, or NULL; `at` continues a search (start with 0). */
 const struct http_field *http_find(const struct http_head *head, struct str name, size_t *at);
 struct str http_value(const struct http_head *head, struct str name); /* at == NULL when absent */

@@ -154,20 +154,12 @@ static void wait_for_tunnel(struct front *f, bool recent)
 	front_deadline(f, f->waiting_until - now);
 }
 
-static bool authenticates_connection(const struct http_head *head)
-{
-	struct str value = http_value(head, STR("authorization"));
-
-	return str_starts_nocase(value, STR("NTLM ")) ||
-	       str_starts_nocase(value, STR("Negotiate "));
-}
-
 /* Only for those who need it: others share the connector's connections to the back end. */
 static void name_client(struct front *f, struct http_head *head)
 {
 	uint8_t id[16];
 
-	if (f->client[0] == '\0' && authenticates_connection(head)) {
+	if (f->client[0] == '\0' && http_authenticates_connection(head)) {
 		AUTO_BUF struct buf hex = BUF(sizeof f->client);
 		random_bytes(id, sizeof id);
 		buf_add_hex(&hex, id, sizeof id);

@@ -69,6 +69,28 @@ TEST(credentials_are_sensitive)
 	assert_false(http_is_sensitive(STR("cookies")));
 }
 
+/* A back end that takes the second field would have left a signed-in connection to everybody. */
+TEST(credentials_of_a_connection_are_seen_wherever_they_stand)
+{
+	static const struct {
+		const char *first, *second;
+		bool authenticates;
+	} rows[] = {
+		{"Basic YTpi", "Bearer NTLM", false},  {"NTLM TlRM", "Basic YTpi", true},
+		{"Basic YTpi", "negotiate YII", true}, {"NTLM\tTlRM", "Basic YTpi", true},
+		{"Basic YTpi", "NTLM", true},          {"NTLMv9 x", "NegotiateX y", false},
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct http_field fields[] = {
+			{STR("Authorization"), str_of(rows[i].first), true},
+			{STR("X-Other"), STR("NTLM a"), false},
+			{STR("authorization"), str_of(rows[i].second), true},
+		};
+		const struct http_head head = {.fields = fields, .n_fields = COUNT(fields)};
+		assert_int_equal(http_authenticates_connection(&head), rows[i].authenticates);
+	}
+}
+
 TEST(reasons_are_found)
 {
 	assert_string_equal(http_reason(100), "Continue");
@@ -104,6 +126,7 @@ int main(void)
 		cmocka_unit_test(the_hundred_and_first_field_is_refused),
 		cmocka_unit_test(hop_by_hop_is_the_list_and_what_connection_lists),
 		cmocka_unit_test(credentials_are_sensitive),
+		cmocka_unit_test(credentials_of_a_connection_are_seen_wherever_they_stand),
 		cmocka_unit_test(reasons_are_found),
 		cmocka_unit_test(tokens_and_values_are_told_apart),
 	};
