@@ -20,7 +20,8 @@ static void show(const struct option *table, const struct option_program *progra
 		buf_add_str(&text,
 			    STR("\nEach option is also a line \"key = value\" of the file, with "
 				"dots for the\ndashes between its words, and a variable "
-				"DRAWBRIDGE_... of the environment.\n"));
+				"DRAWBRIDGE_... of the environment.\nA change of one marked "
+				"[live] takes effect at SIGHUP, of others at the next start.\n"));
 	}
 	fwrite(text.at, 1, text.len, stdout);
 }

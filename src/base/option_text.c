@@ -28,6 +28,11 @@ static void add_word(struct buf *out, const char *key)
 	}
 }
 
+static bool is_live(const struct option *o)
+{
+	return o->live != NULL && strcmp(o->live, "live") == 0;
+}
+
 void options_write_help(const struct option *table, struct buf *out)
 {
 	for (const struct option *o = table; o->key != NULL; o++) {
@@ -42,7 +47,7 @@ void options_write_help(const struct option *table, struct buf *out)
 		if (o->initial != NULL) {
 			buf_addf(out, " (%s)", o->initial);
 		}
-		buf_add_c(out, '\n');
+		buf_add_str(out, is_live(o) ? STR(" [live]\n") : STR("\n"));
 	}
 }
 
@@ -50,9 +55,8 @@ void options_write_example(const struct option *table, struct buf *out)
 {
 	for (const struct option *o = table; o->key != NULL; o++) {
 		buf_addf(out, "# %s.\n# %s; %s.\n", o->help, placeholder(o->type),
-			 o->live != NULL && strcmp(o->live, "live") == 0
-				 ? "a change takes effect at SIGHUP"
-				 : "a change takes effect at the next start");
+			 is_live(o) ? "a change takes effect at SIGHUP"
+				    : "a change takes effect at the next start");
 		buf_addf(out, "#%s = %s\n\n", o->key, o->initial ? o->initial : "");
 	}
 }

@@ -222,7 +222,7 @@ const struct cli_command cli_commands[] = {
 	{.words = "cloud user delete", .server = CLI_CLOUD, .method = "DELETE", .path = CLOUD "/users/{NAME}",
 	 .summary = "Delete a user", .rows = {{"NAME", NULL, CLI_TEXT, true, "Its name"}}},
 	{.words = "cloud subaccount list", .server = CLI_CLOUD, .method = "GET", .path = CLOUD "/subaccounts",
-	 .summary = "Subaccounts", .columns = "id,displayName,subdomain,locked,owners"},
+	 .summary = "Subaccounts", .columns = "id,displayName,subdomain,locked"},
 	{.words = "cloud subaccount create", .server = CLI_CLOUD, .method = "POST", .path = CLOUD "/subaccounts",
 	 .summary = "Make a subaccount",
 	 .rows = {{"DISPLAY-NAME", "displayName", CLI_TEXT, true, "Name for people"},

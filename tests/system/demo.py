@@ -10,6 +10,7 @@ import http.client
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -206,6 +207,12 @@ Everything is running; Ctrl-C ends it.
   metrics             http://127.0.0.1:{p.metrics}/metrics
   state and logs      {world.folder}
 
+The programs are in {world.build}/src/programs. The client asks for the password above, and says
+once which --root-pin to give, because no system store knows these roots:
+
+  drawbridge --url https://localhost:{p.admin} connector status
+  drawbridge --url https://localhost:{p.console} cloud connector list {world.subaccount}
+
 Fetch the exposed file as an application does:
 
   TOKEN=$(curl -sk https://localhost:{p.console}/oauth/token -d grant_type=client_credentials \\
@@ -214,6 +221,16 @@ Fetch the exposed file as an application does:
   curl -x http://127.0.0.1:{p.proxy} --proxy-header "Proxy-Authorization: Bearer $TOKEN" \\
     {world.url('/public/hello.txt')}
 """, flush=True)
+
+
+def can_listen(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def main():
@@ -228,9 +245,20 @@ def main():
         parser.error("--port-base: a number from 1024 to 65000")
     if options.state and os.path.isdir(options.state) and os.listdir(options.state):
         parser.error(f"--state: {options.state} is not empty; name a new folder")
+    if options.state and os.path.exists(options.state) and not os.path.isdir(options.state):
+        parser.error(f"--state: {options.state} is no folder")
+    if options.state:
+        try:
+            os.makedirs(options.state, exist_ok=True)
+        except OSError as reason:
+            parser.error(f"--state: {reason}")
+    ports = Ports(options.port_base)
+    for name in ports.NAMES:
+        if not can_listen(getattr(ports, name)):
+            parser.error(f"--port-base: port {getattr(ports, name)} ({name}) is taken")
     folder = os.path.abspath(options.state) if options.state else tempfile.mkdtemp(prefix="drawbridge-demo-")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    world = World(options.build, folder=folder, ports=Ports(options.port_base))
+    world = World(options.build, folder=folder, ports=ports)
     status = 1
     try:
         steps = walk(world)

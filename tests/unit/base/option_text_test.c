@@ -5,8 +5,8 @@ TEST(help_names_every_option_with_its_default)
 {
 	AUTO_BUF struct buf b = BUF(10000);
 	options_write_help(sample_options, &b);
-	assert_true(str_contains(buf_str(&b),
-				 STR("  --http-body-max size\n        Longest body (1MiB)\n")));
+	assert_true(str_contains(
+		buf_str(&b), STR("  --http-body-max size\n        Longest body (1MiB) [live]\n")));
 	assert_true(str_contains(buf_str(&b), STR("  --log-verbose[=on|off]\n")));
 }
 
