@@ -25,6 +25,7 @@ struct daemon_place cloud_place(const struct cloud_options *o)
 		.state_dir = o->state_dir,
 		.master_key_file = o->master_key_file,
 		.keyd_path = o->keyd_path,
+		.user = o->user,
 		.config_file = o->config_file ? o->config_file : cloud_program.config,
 		.log_level = o->log_level,
 		.log_format = o->log_format,

@@ -32,6 +32,7 @@ struct daemon_place connector_place(const struct connector_options *o)
 		.state_dir = o->state_dir,
 		.master_key_file = o->master_key_file,
 		.keyd_path = o->keyd_path,
+		.user = o->user,
 		.config_file = o->config_file ? o->config_file : connector_program.config,
 		.trust_file = o->trust_file,
 		.log_level = o->log_level,

@@ -1,10 +1,14 @@
 #include "programs/daemon.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -127,6 +131,51 @@ static const char *readable_of(const char *file, const char *secret, char folder
 	return file;
 }
 
+/* The state folder and the files in it, not what lies deeper: keyd's folder is keyd's. */
+static bool give_state(const char *path, const struct passwd *who, struct err *err)
+{
+	DIR *dir = opendir(path);
+
+	if (!dir) {
+		return err_errno(err, ERR_CONFIG, "cannot look into the state folder %s", path);
+	}
+	bool ok = fchown(dirfd(dir), who->pw_uid, who->pw_gid) == 0;
+	for (const struct dirent *e = readdir(dir); ok && e; e = readdir(dir)) {
+		ok = e->d_type != DT_REG || fchownat(dirfd(dir), e->d_name, who->pw_uid,
+						     who->pw_gid, AT_SYMLINK_NOFOLLOW) == 0;
+	}
+	if (!ok) {
+		(void)err_errno(err, ERR_CONFIG, "cannot give the state folder %s to %s", path,
+				who->pw_name);
+	}
+	(void)closedir(dir);
+	return ok;
+}
+
+static bool become_user(const struct daemon_place *p, struct err *err)
+{
+	if (!p->user || geteuid() != 0) {
+		return true;
+	}
+	const struct passwd *who = getpwnam(p->user);
+	if (!who) {
+		return err_set(err, ERR_CONFIG,
+			       "user: there is no user %s on this machine, make it (useradd "
+			       "--system %s) or leave the setting out",
+			       p->user, p->user);
+	}
+	if (!give_state(p->state_dir, who, err)) {
+		return false;
+	}
+	if (initgroups(p->user, who->pw_gid) != 0 || setgid(who->pw_gid) != 0 ||
+	    setuid(who->pw_uid) != 0) {
+		return err_errno(err, ERR_SYSTEM, "cannot become the user %s", p->user);
+	}
+	/* A change of user forgets it: the server ends when its monitor does. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	return true;
+}
+
 bool daemon_enclose(const struct daemon_place *p, struct err *err)
 {
 	const char *readable[READABLE_MAX];
@@ -141,6 +190,9 @@ bool daemon_enclose(const struct daemon_place *p, struct err *err)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
+	if (!become_user(p, err)) {
+		return false;
+	}
 	if (access(p->state_dir, W_OK) != 0) {
 		return err_errno(err, ERR_CONFIG,
 				 "the state folder %s cannot be written (give it to this user, or "

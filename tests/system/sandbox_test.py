@@ -108,6 +108,44 @@ def case_not_dumpable_same_user(world):
         equal(program.stop(), 0, "exit status")
 
 
+def case_server_drops_root(world):
+    """a server started as root becomes the user named by the setting; a user that does not exist is refused"""
+    from stage import Program
+    state, port = os.path.join(world.folder, "dropped"), free_ports(1)[0]
+    command = [world.binary("drawbridge-connector"), "--state-dir", state, "--workers", "1", "--listen-admin",
+               f"127.0.0.1:{port}", "--master-key-file", os.path.join(world.sub("dropped-key"), "master.key")]
+
+    def run(user):
+        program = Program("dropped", command + (["--user", user] if user else []), world.folder, env=SANITIZER)
+        open(program.log_path, "w").close()
+        program.start()
+        wait_for(lambda: " ready" in program.log() or not program.running(), "an end or a start")
+        return program
+    first = run(None)  # files of root, from before the setting was made
+    equal(first.stop(), 0, "exit status")
+    program = run(NOBODY)
+    try:
+        expect(program.running(), program.log())
+        keyd = program.named("drawbridge-keyd")
+        server = next(pid for pid in program.family()[1:] if pid not in keyd)
+        uid = str(pwd.getpwnam(NOBODY).pw_uid)
+        for thread in os.listdir(f"/proc/{server}/task"):
+            rows = status(f"{server}/task/{thread}")
+            equal(rows["Uid"].split(), [uid] * 4, "user ids of the server")
+            expect(str(rows["Groups"]).split() in ([], [str(pwd.getpwnam(NOBODY).pw_gid)]), f"groups: {rows['Groups']}")
+            equal(int(rows["CapEff"], 16), 0, "capabilities")
+        os.kill(program.pid, signal.SIGKILL)  # the monitor: its server must not outlive it
+        wait_for(lambda: not os.path.exists(f"/proc/{server}"), "the server's end")
+        program.process.wait()
+        program = run(NOBODY)
+        expect(program.running(), program.log())
+    finally:
+        equal(program.stop(), 0, "exit status")
+    refused = run("no-such-user")
+    equal(refused.process.wait(30), 2, "exit status")
+    expect("no-such-user" in refused.log() and "useradd" in refused.log(), refused.log())
+
+
 def case_keyd_has_no_network(world):
     """keyd holds no socket but its pairs with the server, and listens nowhere"""
     networks = set()
