@@ -139,6 +139,9 @@ static bool make_worker(struct connector *c, struct connector_worker *w, struct 
 	settings.backend.waiting_max = o->backend_queue_max;
 	settings.backend.idle = o->backend_idle_timeout;
 	settings.backend.connect_timeout = o->backend_connect_timeout;
+	settings.on_denied = connector_note_denied;
+	settings.user = w;
+	w->connector = c;
 	w->serve = serve_new(&settings);
 	return true;
 }

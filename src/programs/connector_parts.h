@@ -14,6 +14,9 @@ struct connector_worker {
 	struct serve *serve;
 	pthread_t thread;
 	bool runs;
+	struct connector *connector;
+	msec_t denied_s; /* second of the rows counted in `denied` */
+	unsigned denied, skipped;
 };
 
 struct connector {
@@ -50,6 +53,11 @@ NODISCARD bool connector_read_trust(const char *path, struct buf *pem, struct er
 NODISCARD bool connector_renew_ui(struct connector *c, const char *server_names, struct err *err);
 void connector_watch_certificate(struct connector *c);
 void connector_reload(struct connector *c);
+
+/* ---- connector_denied.c ---- */
+/* serve_settings.on_denied, with the worker as its user: a row in the chain of denied attempts,
+ * some time later. On the worker's loop; never blocks. */
+void connector_note_denied(void *user, const struct serve_denial *denial);
 
 /* ---- connector_routes.c ---- */
 

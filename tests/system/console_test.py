@@ -219,6 +219,9 @@ def case_denied_attempts(world):
             return db.execute("SELECT who, what, object FROM denied").fetchall()
     expect(any(mine.user in row[0] and row[2].endswith("/audit") for row in rows("cloud")), f"{rows('cloud')}")
     expect(any("mallory" in row[0] for row in rows("connector")), f"{rows('connector')}")
+    equal(world.client().get(world.url("/secret/plan.txt")).status, 403, "a path that is not exposed")
+    wait_for(lambda: any(row[2] == world.virtual + "/secret/plan.txt" for row in rows("connector")),
+             "the row of the application's attempt")
 
 
 def case_description(world):
