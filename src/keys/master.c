@@ -51,6 +51,18 @@ static bool open_variable(int *fd, struct err *err)
 	return true;
 }
 
+/* One level, for the usual place; what is wrong with it the opening of the file tells. */
+static void make_folder_of(const char *path)
+{
+	struct str whole = str_of(path);
+	size_t slash = str_find_last(whole, '/');
+	AUTO_FREE char *folder = str_dup(str_first(whole, slash));
+
+	if (slash > 0 && slash < whole.len) {
+		(void)mkdir(folder, 0700);
+	}
+}
+
 static bool make_file(const char *path, struct err *err)
 {
 	AUTO_BUF struct buf hex = BUF_SECRET(128);
@@ -60,6 +72,7 @@ static bool make_file(const char *path, struct err *err)
 	buf_add_hex(&hex, bytes, sizeof(bytes));
 	buf_add_c(&hex, '\n');
 	explicit_bzero(bytes, sizeof(bytes));
+	make_folder_of(path);
 	AUTO_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
 	if (fd < 0) {
 		return err_errno(err, ERR_CONFIG,

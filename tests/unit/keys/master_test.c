@@ -62,6 +62,22 @@ TEST(the_first_start_makes_a_file_that_nobody_else_reads)
 	close_fd(fd);
 }
 
+TEST(the_folder_of_the_file_is_made_for_the_owner_alone)
+{
+	char nest[sizeof(path) + 2], key[sizeof(path) + 8];
+	struct stat st;
+	int fd;
+
+	(void)snprintf(nest, sizeof(nest), "%s.d", path);
+	(void)snprintf(key, sizeof(key), "%s/key", nest);
+	assert_ok(master_open(key, true, &fd, &err), &err);
+	close_fd(fd);
+	assert_int_equal(stat(nest, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(unlink(key), 0);
+	assert_int_equal(rmdir(nest), 0);
+}
+
 TEST(a_lost_key_is_not_replaced_in_silence)
 {
 	int fd;
@@ -110,6 +126,7 @@ TEST(a_credential_wins_over_all)
 #define MASTER_TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 static const struct CMUnitTest tests[] = {
 	MASTER_TEST(the_first_start_makes_a_file_that_nobody_else_reads),
+	MASTER_TEST(the_folder_of_the_file_is_made_for_the_owner_alone),
 	MASTER_TEST(a_lost_key_is_not_replaced_in_silence),
 	MASTER_TEST(a_file_that_others_may_read_is_refused),
 	MASTER_TEST(the_environment_is_wiped_and_wins_over_the_file),
