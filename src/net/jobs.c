@@ -84,7 +84,7 @@ bool jobs_new(const char *name, unsigned threads, size_t queue_max, struct jobs 
 	return true;
 }
 
-void jobs_free(struct jobs *j)
+void jobs_end(struct jobs *j)
 {
 	if (j == NULL) {
 		return;
@@ -93,9 +93,17 @@ void jobs_free(struct jobs *j)
 	j->ending = true;
 	pthread_cond_broadcast(&j->work);
 	pthread_mutex_unlock(&j->lock);
-	for (unsigned i = 0; i < j->n_threads; i++) {
-		pthread_join(j->threads[i], NULL);
+	while (j->n_threads > 0) {
+		pthread_join(j->threads[--j->n_threads], NULL);
 	}
+}
+
+void jobs_free(struct jobs *j)
+{
+	if (j == NULL) {
+		return;
+	}
+	jobs_end(j);
 	pthread_cond_destroy(&j->work);
 	pthread_mutex_destroy(&j->lock);
 	free(j->threads);
@@ -107,7 +115,8 @@ bool jobs_submit(struct jobs *j, struct loop *home, struct job *job, struct err 
 	job->home = home;
 	job->next = NULL;
 	pthread_mutex_lock(&j->lock);
-	bool room = j->waiting < j->queue_max && !j->ending;
+	bool ending = j->ending;
+	bool room = j->waiting < j->queue_max && !ending;
 	if (room) {
 		*j->last = job;
 		j->last = &job->next;
@@ -115,6 +124,9 @@ bool jobs_submit(struct jobs *j, struct loop *home, struct job *job, struct err 
 		pthread_cond_signal(&j->work);
 	}
 	pthread_mutex_unlock(&j->lock);
+	if (ending) {
+		return err_set(err, ERR_LIMIT, "%s: the program is ending", j->name);
+	}
 	if (!room) {
 		return err_set(err, ERR_LIMIT, "%s: %zu jobs are waiting already", j->name,
 			       j->queue_max);

@@ -21,6 +21,9 @@ struct job {
 /* `queue_max`: jobs that may wait; beyond it jobs_submit() refuses with ERR_LIMIT. */
 NODISCARD bool jobs_new(const char *name, unsigned threads, size_t queue_max, struct jobs **out,
 			struct err *err);
-void jobs_free(struct jobs *j); /* waits for running jobs; waiting ones are run to their end */
+/* Waits for running jobs, runs waiting ones to their end; from then on jobs_submit() refuses. What
+ * their `done` needs must live until the home loop turned once more. Takes NULL. */
+void jobs_end(struct jobs *j);
+void jobs_free(struct jobs *j); /* jobs_end(), and the memory */
 NODISCARD bool jobs_submit(struct jobs *j, struct loop *home, struct job *job, struct err *err);
 size_t jobs_waiting(const struct jobs *j);

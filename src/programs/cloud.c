@@ -274,6 +274,11 @@ static void cloud_close(struct cloud *c)
 	close_server(&c->tunnels);
 	close_server(&c->console);
 	close_server(&c->metrics);
+	/* Calls that still run know the rooms; a tunnel that was let in knows the relay. */
+	jobs_end(c->jobs);
+	if (c->loop) {
+		loop_turn(c->loop, 0);
+	}
 	if (c->rooms.relay) {
 		relay_free(c->rooms.relay);
 	}

@@ -98,8 +98,32 @@ TEST(a_full_queue_refuses_and_waiting_jobs_run_before_the_end)
 	sem_destroy(&gate);
 }
 
+TEST(after_the_end_all_have_run_and_none_is_taken)
+{
+	struct loop *l = NULL;
+	struct jobs *j = NULL;
+	struct err err;
+
+	home_thread = pthread_self();
+	done_count = 0;
+	assert_ok(loop_new(&l, &err), &err);
+	assert_ok(jobs_new("test", 2, 1000, &j, &err), &err);
+	for (int i = 0; i < 50; i++) {
+		assert_ok(jobs_submit(j, l, sum_new(i, NULL), &err), &err);
+	}
+	jobs_end(j);
+	loop_turn(l, 0);
+	assert_int_equal(done_count, 50);
+	struct job *late = sum_new(1, NULL);
+	assert_err(jobs_submit(j, l, late, &err), &err, ERR_LIMIT, "ending");
+	free(CONTAINER_OF(late, struct sum, job));
+	jobs_free(j);
+	loop_free(l);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(jobs_run_on_other_threads_and_come_home),
+	cmocka_unit_test(after_the_end_all_have_run_and_none_is_taken),
 	cmocka_unit_test(a_full_queue_refuses_and_waiting_jobs_run_before_the_end),
 };
 UNIT_MAIN(tests)
