@@ -84,12 +84,17 @@ static bool sqlite_exec(struct db *db, const char *sql, struct err *err)
 	return code == SQLITE_OK || fail(db, sqlite3_extended_errcode(handle(db)), err);
 }
 
-/* Made here, since SQLite would make it readable for everyone. */
+/*
+ * Made here, since SQLite would make it readable for everyone. Never opened when it is there: the
+ * close would drop this process's POSIX locks on it, those of other connections too, and the next
+ * process that looks into the database would take itself for the last and remove the log.
+ */
 static bool make_file(const char *path, struct err *err)
 {
-	AUTO_FD int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	AUTO_FD int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-	return fd >= 0 || err_errno(err, ERR_STORE, "cannot open the database %s", path);
+	return fd >= 0 || errno == EEXIST ||
+	       err_errno(err, ERR_STORE, "cannot open the database %s", path);
 }
 
 static bool look_through(struct db *db, struct err *err)

@@ -473,9 +473,39 @@ static void a_full_disk_is_an_error_and_what_was_there_stays(void **state)
 	assert_int_equal(count_of(d->store), 5001);
 }
 
+/* Whether another process sees a lock of ours where SQLite keeps those of a shared reader. */
+static bool is_locked_for_others(const char *path)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		int fd = open(path, O_RDWR | O_CLOEXEC);
+		struct flock lock = {.l_type = F_WRLCK, .l_start = 0x40000002, .l_len = 510};
+		_exit(fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void a_second_connection_leaves_the_locks_of_the_first(void **state)
+{
+	struct database *d = *state;
+	struct db *a, *b;
+	struct err err;
+
+	assert_ok(store_take(d->store, &a, &err), &err);
+	assert_true(is_locked_for_others(d->path));
+	assert_ok(store_take(d->store, &b, &err), &err);
+	assert_true(is_locked_for_others(d->path));
+	store_give(d->store, b);
+	store_give(d->store, a);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		ON_SQLITE(a_second_connection_leaves_the_locks_of_the_first),
 		ON_BOTH(a_transaction_is_all_or_nothing),
 		ON_BOTH(a_failure_that_was_ignored_dooms_the_transaction),
 		ON_BOTH(busy_writers_lose_nothing),
