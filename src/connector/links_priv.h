@@ -42,8 +42,9 @@ struct line {
 	unsigned index;
 	struct links_source source;
 	struct dialer *dialer;
-	bool seen;    /* in the order that is being obeyed */
-	bool leaving; /* drains; freed when idle */
+	struct line_report told; /* the last one */
+	bool seen;               /* in the order that is being obeyed */
+	bool leaving;            /* drains; freed when idle */
 };
 
 struct links_worker {

@@ -2,9 +2,23 @@
 
 #include <string.h>
 
+#include "base/log.h"
+
 /* ---- one line ---- */
 
-static void report(const struct line *line)
+/* One line for each change; a reason that stays the same over many tries is told once. */
+static void log_change(const struct line_report *old, const struct line_report *r)
+{
+	if (r->up_since_ms > 0 && old->up_since_ms == 0) {
+		log_info("a tunnel is up", LOG_TEXT("subaccount", r->key),
+			 LOG_INT("line", r->index));
+	} else if (r->reason[0] != '\0' && strcmp(old->reason, r->reason) != 0) {
+		log_warning("no tunnel, tries go on", LOG_TEXT("subaccount", r->key),
+			    LOG_INT("line", r->index), LOG_TEXT("why", r->reason));
+	}
+}
+
+static void report(struct line *line)
 {
 	const struct dialer_status *st = dialer_status(line->dialer);
 	struct line_report r = {.index = line->index,
@@ -21,6 +35,8 @@ static void report(const struct line *line)
 	} else if (st->reason.kind != ERR_NONE) {
 		memcpy(r.reason, st->reason.text, sizeof(r.reason));
 	}
+	log_change(&line->told, &r);
+	line->told = r;
 	links_report(line->worker->links, &r);
 }
 
