@@ -345,6 +345,11 @@ bool tls_write(struct tls_engine *e, struct str plain, struct buf *out, struct e
 	return o == TLS_OK;
 }
 
+void tls_carries_traffic(struct tls_engine *e)
+{
+	SSL_clear_options(e->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+}
+
 void tls_close_notify(struct tls_engine *e, struct buf *out)
 {
 	if (e->failed || !SSL_is_init_finished(e->ssl)) {

@@ -468,6 +468,9 @@ bool tunnel_new(struct stream *take, const struct tunnel_settings *settings, str
 	t->stream = take;
 	t->loop = stream_loop(take);
 	t->born = loop_now(t->loop);
+	if (stream_tls(take) != NULL) {
+		tls_carries_traffic(stream_tls(take));
+	}
 	stream_set_handler(take, on_stream_event, t);
 	stream_set_filler(take, on_fill);
 	stream_set_user_timeout(take, settings->dead_after);
