@@ -22,6 +22,8 @@ typedef int64_t msec_t;
 #define NODISCARD                       __attribute__((warn_unused_result))
 #define PRINTF_LIKE(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
 #define UNUSED                          __attribute__((unused))
+/* A large array on a hot path that is written before it is read: not zeroed by the compiler. */
+#define NO_INIT __attribute__((uninitialized))
 
 /* Memory of a fixed size: never NULL, zeroed. Exhaustion ends the process (CONTRIBUTING.md,
  * memory). */

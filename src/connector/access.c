@@ -159,7 +159,7 @@ static enum access_outcome check_path(const struct access_mapping *m,
 				      const struct access_request *r, struct access_verdict *out,
 				      struct err *err)
 {
-	char into[ACCESS_PATH_MAX];
+	NO_INIT char into[ACCESS_PATH_MAX];
 	struct str path;
 	const struct access_resource *near = NULL;
 

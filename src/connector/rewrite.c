@@ -193,6 +193,22 @@ static struct str new_value(const struct http_head *in, const struct http_field 
 	return STR_NONE;
 }
 
+/* Whether Connection names fields, not only "close" and the like: then each field is looked up. */
+static bool lists_fields(const struct http_head *in)
+{
+	size_t at = 0;
+	for (const struct http_field *f; (f = http_find(in, STR("connection"), &at));) {
+		struct str rest = f->value;
+		struct str member;
+		while (str_next_listed(&rest, &member)) {
+			if (!http_is_framing(member) && !str_eq_nocase(member, STR("close"))) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
 static bool is_dropped(const struct http_head *in, struct str name, bool lists)
 {
 	return http_is_framing(name) || str_starts_nocase(name, STR("drawbridge-")) ||
@@ -205,7 +221,7 @@ bool rewrite_response(const struct http_head *in, const struct access_mapping *m
 	if (!start_fields(in, arena, out, err)) {
 		return false;
 	}
-	bool lists = http_value(in, STR("connection")).at != NULL;
+	bool lists = lists_fields(in);
 	for (size_t i = 0; i < in->n_fields; i++) {
 		const struct http_field *f = &in->fields[i];
 		if (is_dropped(in, f->name, lists)) {

@@ -114,6 +114,13 @@ TEST(tokens_and_values_are_told_apart)
 	assert_false(http_is_field_value(STR("a\rb")));
 	assert_false(http_is_field_value(STR("a\0b")));
 	assert_false(http_is_field_value(STR("a\x7f")));
+	for (size_t i = 0; i < 200; i++) { /* wherever it stands in a long one */
+		char text[200];
+		memset(text, 'v', sizeof text);
+		assert_true(http_is_field_value(str_make(text, sizeof text)));
+		text[i] = '\n';
+		assert_false(http_is_field_value(str_make(text, sizeof text)));
+	}
 	assert_true(http_method_is_idempotent(STR("PUT")));
 	assert_false(http_method_is_idempotent(STR("POST")));
 	assert_false(http_method_is_idempotent(STR("put")));
