@@ -282,6 +282,9 @@ static bool pump(struct tunnel *t, bool flush, struct err *err)
 
 	if (in.len > 0) {
 		bool ok = h2_feed(t->h2, in, err);
+		if (t->settings.on_fed != NULL) {
+			t->settings.on_fed(t->settings.user);
+		}
 		if (t->stream == NULL) {
 			return true; /* closed by its owner from inside an event */
 		}

@@ -33,6 +33,9 @@ struct tunnel_settings {
 	msec_t suspect_after; /* 2 s; relay */
 	size_t turn_out_max;  /* 64 KiB of frames per turn beyond what the socket took */
 	h2_fn *on_stream;
+	/* Ends the loan of H2_DATA's bytes: they stay where they are until then, so that several
+	 * pieces can leave in one write. NULL: not needed. */
+	void (*on_fed)(void *user);
 	void (*on_tunnel)(struct tunnel *t, enum tunnel_event event, void *user);
 	void *user;
 };

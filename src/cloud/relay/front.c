@@ -146,6 +146,7 @@ void front_close(struct front *f)
 	if (f->state == FRONT_DEAD) {
 		return;
 	}
+	assert(w->gathered.front != f);
 	if (f->h2 != NULL) {
 		cancel(f);
 	}

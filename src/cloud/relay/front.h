@@ -17,6 +17,7 @@ enum {
 	FRONT_STALL_MS =
 		60000, /* no progress of a body in either direction by the client's fault */
 	FRONT_CLOSE_MS = 10000,       /* for the last bytes of an answer before a close */
+	FRONT_GATHER_FROM = 8 * 1024, /* bytes of an answer that wait for more of the same read */
 	FRONT_READ_LIMIT = 80 * 1024, /* unread bytes kept; more than HTTP_HEAD_MAX, to refuse it */
 	FRONT_REPLAY_MAX = 32 * 1024, /* bytes of head and body that can be sent again */
 	/* Answers that a client does not read: with more the next pipelined request stays unread.
@@ -32,6 +33,9 @@ void front_accept(struct worker *w, int take_fd);
 void front_attach(struct worker *w, struct stream_parts *take, unsigned hops);
 /* Events of a stream whose user is this front. */
 void front_on_h2(struct front *f, const struct h2_notice *notice);
+/* Writes what was gathered: before anything else is written, and when the loan of the bytes ends.
+ */
+void front_settle(struct front_gathered *g);
 /* The last call is over: closed if it waits for a request, refused if it waits for a tunnel, else
  * closed after its answer. */
 void front_drain(struct front *f);

@@ -13,6 +13,38 @@ static void give_credit(struct front *f)
 	}
 }
 
+void front_settle(struct front_gathered *g)
+{
+	struct front *f = g->front;
+
+	if (f == NULL) {
+		return;
+	}
+	g->front = NULL;
+	stream_writev(f->stream, g->pieces, g->n);
+	f->uncredited += g->bytes;
+	g->n = g->bytes = 0;
+	give_credit(f);
+}
+
+/* Large pieces of one answer: a write for each would cost more than all else that is done to them.
+ * False: to be written now. */
+static bool gather(struct front *f, struct str data)
+{
+	struct front_gathered *g = &f->worker->gathered;
+
+	if (f->chunked || (data.len < FRONT_GATHER_FROM && g->front != f)) {
+		return false;
+	}
+	if (g->front != f || g->n == COUNT(g->pieces)) {
+		front_settle(g);
+	}
+	g->front = f;
+	g->pieces[g->n++] = data;
+	g->bytes += data.len;
+	return true;
+}
+
 void front_on_sent(struct front *f)
 {
 	give_credit(f);
@@ -80,6 +112,9 @@ static void on_data(struct front *f, struct str data)
 {
 	f->heard = loop_now(f->worker->loop);
 	f->worker->counters.bytes_down_total += data.len;
+	if (gather(f, data)) {
+		return;
+	}
 	f->uncredited += data.len;
 	if (f->chunked && data.len > 0) {
 		struct buf *room = &f->worker->room;
@@ -150,6 +185,9 @@ static void on_closed(struct front *f, uint32_t code, bool refused)
 
 void front_on_h2(struct front *f, const struct h2_notice *notice)
 {
+	if (notice->event != H2_DATA) {
+		front_settle(&f->worker->gathered);
+	}
 	switch (notice->event) {
 	case H2_HEAD:
 		on_head(f);

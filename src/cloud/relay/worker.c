@@ -199,6 +199,13 @@ static void on_stream(struct h2_engine *e, const struct h2_notice *notice, void 
 	}
 }
 
+static void on_fed(void *user)
+{
+	struct worker_tunnel *t = user;
+
+	front_settle(&t->worker->gathered);
+}
+
 void worker_take_tunnel(struct worker *w, const struct worker_tunnel_facts *facts,
 			struct stream_parts *take)
 {
@@ -209,6 +216,7 @@ void worker_take_tunnel(struct worker *w, const struct worker_tunnel_facts *fact
 		.suspect_after = SUSPECT_AFTER_MS,
 		.turn_out_max = TURN_OUT_MAX,
 		.on_stream = on_stream,
+		.on_fed = on_fed,
 		.on_tunnel = on_tunnel,
 		.user = t,
 	};

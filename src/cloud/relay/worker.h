@@ -66,6 +66,14 @@ struct worker_settings {
 	void *user;
 };
 
+/* Large pieces of one answer, lent by its tunnel until all that came was looked at: they leave in
+ * one write. */
+struct front_gathered {
+	struct front *front; /* NULL: nothing */
+	struct str pieces[8];
+	size_t n, bytes;
+};
+
 struct worker {
 	struct loop *loop;
 	struct worker_settings settings;
@@ -86,6 +94,7 @@ struct worker {
 	/* used within one call */
 	struct arena *arena; /* of the head that is being read */
 	struct buf room;     /* of the head that is being written; of a decoded token */
+	struct front_gathered gathered;
 };
 
 NODISCARD bool worker_new(struct loop *l, const struct worker_settings *settings,

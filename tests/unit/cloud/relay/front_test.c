@@ -223,6 +223,33 @@ TEST(an_upload_stops_when_the_back_end_takes_nothing)
 	stage_stop(&s);
 }
 
+TEST(a_large_answer_arrives_in_order_whatever_its_pieces)
+{
+	struct stage s;
+	struct http_head head = {
+		.status = 200, .body = HTTP_BODY_LENGTH, .content_length = 5 * 50001};
+	AUTO_BUF struct buf sent = BUF(MIB(1));
+
+	for (size_t i = 0; i < 5 * 50001; i++) {
+		buf_add(&sent, &(char){(char)(i * 7 + i / 251)}, 1);
+	}
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	stage_ask(&s, GET_IT);
+	stage_respond(&s, &head, true);
+	for (size_t i = 0; i < 5; i++) { /* frames of 16 KiB, and a small one after three */
+		h2_send(s.connector.request, str_make(sent.at + i * 50001, 50001));
+		tunnel_flush(s.connector.tunnel);
+		stage_turns(&s, i % 2 ? 0 : 4);
+	}
+	h2_end(s.connector.request, NULL, 0);
+	tunnel_flush(s.connector.tunnel);
+	stage_settle(&s);
+	assert_true(s.answer.len > sent.len);
+	assert_memory_equal(s.answer.at + s.answer.len - sent.len, sent.at, sent.len);
+	stage_stop(&s);
+}
+
 TEST(an_application_that_does_not_read_gets_no_more_credit)
 {
 	struct stage s;
@@ -881,6 +908,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_back_ends_100_reaches_the_application_before_its_body_is_sent),
 	cmocka_unit_test(an_early_answer_ends_the_upload_and_the_connection),
 	cmocka_unit_test(an_upload_stops_when_the_back_end_takes_nothing),
+	cmocka_unit_test(a_large_answer_arrives_in_order_whatever_its_pieces),
 	cmocka_unit_test(an_application_that_does_not_read_gets_no_more_credit),
 	cmocka_unit_test(an_application_that_goes_away_cancels_the_request_at_the_back_end),
 	cmocka_unit_test(an_answer_that_breaks_off_breaks_the_connection),
