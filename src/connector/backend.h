@@ -32,7 +32,7 @@ enum {
 	BACKEND_WAIT_MS = 10000,       /* in the queue */
 	BACKEND_DNS_MS = 30000,        /* an answer is used this long */
 	BACKEND_READ_LIMIT =
-		128 * 1024, /* unread bytes of a connection: more than a head's maximum */
+		80 * 1024, /* unread bytes of a connection: more than a head's maximum */
 };
 
 struct backend_settings {

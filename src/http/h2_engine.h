@@ -32,7 +32,7 @@ enum {
 	H2_CONTROL_OUT_MAX = 64 * 1024, /* unsent acks and the like; more: the peer floods, close */
 	H2_RESETS_BURST = 20000,        /* cancelled requests arrive as resets; at the library's
 					   default 1,001 of them would end the tunnel */
-	H2_STREAM_QUEUE_HIGH = 256 * 1024, /* h2_queued() above which a caller stops feeding */
+	H2_STREAM_QUEUE_HIGH = 64 * 1024, /* h2_queued() above which a caller stops feeding */
 };
 
 enum h2_event {
