@@ -246,8 +246,11 @@ static void a_serialization_failure_is_tried_again(void **state)
 	pthread_join(other, &failed);
 	assert_null(failed);
 	assert_int_equal(value_of(shared.store), 2);
-	assert_int_equal(atomic_load(&shared.tries), 3);
-	assert_int_equal(store_count(shared.store).retries, 1);
+	/* One of them lost at least once; on a busy machine the second try may meet the first
+	 * again. */
+	int tries = atomic_load(&shared.tries);
+	assert_true(tries >= 3);
+	assert_int_equal(store_count(shared.store).retries, tries - 2);
 	pthread_barrier_destroy(&shared.both);
 }
 
