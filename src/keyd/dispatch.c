@@ -156,8 +156,9 @@ static bool facts_are_fair(const struct issue_facts *facts, int64_t now, struct 
 	bool is_ca = facts->profile == ISSUE_ROOT || facts->profile == ISSUE_INTERMEDIATE;
 	int64_t longest = is_ca ? DISPATCH_CA_MAX_S : DISPATCH_LEAF_MAX_S;
 
-	if (facts->not_after <= facts->not_before || facts->not_after - now > longest ||
-	    facts->not_before < now - 2 * 86400) {
+	/* The times are a peer's: only the clock's own is calculated with. */
+	if (facts->not_before < now - 2 * 86400 || facts->not_after <= facts->not_before ||
+	    facts->not_after > now + longest) {
 		return err_set(err, ERR_DENIED,
 			       "validity: at most %lld days from now, not more than two days back",
 			       (long long)longest / 86400);

@@ -206,6 +206,9 @@ TEST(unfair_facts_are_refused)
 	assert_int_equal(issue(other_id, buf_str(&other), STR_NONE, &facts, &answer), KEYS_REFUSED);
 	facts.not_after = (int64_t)PLACE_NOW + DISPATCH_CA_MAX_S + 1;
 	assert_int_equal(issue(ca_id, buf_str(&ca), STR_NONE, &facts, &answer), KEYS_REFUSED);
+	facts.not_before = INT64_MIN; /* no arithmetic with these overflows */
+	facts.not_after = INT64_MIN + 1;
+	assert_int_equal(issue(ca_id, buf_str(&ca), STR_NONE, &facts, &answer), KEYS_REFUSED);
 	facts = facts_of(ISSUE_ROOT);
 	assert_int_equal(issue(ca_id, buf_str(&ca), STR_NONE, &facts, &answer), KEYS_OK);
 	AUTO_BUF struct buf root = BUF(KIB(8));
