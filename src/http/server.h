@@ -38,7 +38,8 @@ struct http_route {
 	 * "{rest*}" at the end takes slashes. Literal segments win over parameters. */
 	const char *pattern;
 	http_handler *handler;
-	unsigned roles;      /* the program's own bits; checked by its `authorize` hook */
+	/* The program's own bits, checked by its `authorize` hook, or HTTP_ROUTE_OPEN. */
+	unsigned roles;
 	const char *summary; /* for /openapi.json */
 	const char *request; /* media type of the body, "" or NULL for none */
 	const char *answer;  /* media type of the answer, NULL for none */
@@ -46,6 +47,9 @@ struct http_route {
 };
 
 enum {
+	/* In `roles`: the hook lets everybody through, the handler judges its callers itself or
+	 * has no secrets. Without it a row is closed to whoever the hook does not know. */
+	HTTP_ROUTE_OPEN = 0x40000000,
 	HTTP_SERVER_BODY_MAX = 1024 * 1024,
 	HTTP_SERVER_ANSWER_MAX = 64 * 1024 * 1024, /* a handler that writes more is answered 500 */
 	HTTP_SERVER_ARENA_MAX = 4 * 1024 * 1024,   /* of a call */

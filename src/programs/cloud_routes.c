@@ -5,12 +5,9 @@ static struct cloud *cloud_of(const struct http_call *call)
 	return call->user;
 }
 
-/* Paths of the console's API need a login; tokens, EST and health see to themselves. */
+/* What is not HTTP_ROUTE_OPEN (tokens, EST, health see to themselves) needs a login. */
 bool cloud_authorize(struct http_call *call)
 {
-	if (!str_starts(call->path, STR("/api/"))) {
-		return true;
-	}
 	return console_authorize(call, cloud_of(call)->rooms.console);
 }
 
@@ -84,13 +81,14 @@ static void metrics(struct http_call *call)
 }
 
 static const struct http_route health_routes[] = {
-	{"GET", "/healthz", health, 0, "The process lives", NULL, "text/plain", 0},
-	{"GET", "/readyz", ready, 0, "Database and key process answer", NULL, "text/plain", 0},
+	{"GET", "/healthz", health, HTTP_ROUTE_OPEN, "The process lives", NULL, "text/plain", 0},
+	{"GET", "/readyz", ready, HTTP_ROUTE_OPEN, "Database and key process answer", NULL,
+	 "text/plain", 0},
 	{.method = NULL},
 };
 static const struct http_route metrics_routes[] = {
-	{"GET", "/metrics", metrics, 0, "Numbers in the text form of Prometheus", NULL,
-	 "text/plain", 0},
+	{"GET", "/metrics", metrics, HTTP_ROUTE_OPEN, "Numbers in the text form of Prometheus",
+	 NULL, "text/plain", 0},
 	{.method = NULL},
 };
 const struct http_route *const cloud_console_tables[] = {console_routes, token_routes, est_routes,

@@ -4,6 +4,7 @@
 #include "cloud/ca/est_body.h"
 #include "cloud/directory/authdata.h"
 #include "cloud/directory/owners.h"
+#include "http/session.h"
 
 enum {
 	OWNERS_MAX = 1024, /* bytes of the field Drawbridge-Owners */
@@ -115,10 +116,33 @@ static bool read_instance(struct http_call *call, struct enrolment *e)
 	return true;
 }
 
+/*
+ * A browser that has the credentials or the certificate of a user at hand sends them along with
+ * whatever form another site makes it post: neither a foreign site nor a form's type passes.
+ */
+static bool is_from_a_client(struct http_call *call)
+{
+	struct str type = http_value(call->head, STR("Content-Type"));
+
+	if (session_is_cross_site(call)) {
+		http_problem(call, 403, "an enrolment that comes from another site is refused");
+		return false;
+	}
+	if (!str_eq_nocase(str_trim(str_first(type, str_find(type, ';'))),
+			   STR("application/pkcs10"))) {
+		http_problem(call, 415, "the body of an enrolment is application/pkcs10");
+		return false;
+	}
+	return true;
+}
+
 static bool read_enrolment(struct http_call *call, struct enrolment *e)
 {
 	struct err err = {0};
 
+	if (!is_from_a_client(call)) {
+		return false;
+	}
 	if (!read_uuid(http_param(call, "subaccount"), e->subaccount)) {
 		http_problem(call, 404, "there is no such subaccount");
 		return false;
@@ -265,16 +289,19 @@ const struct http_route est_routes[] = {
 	{.method = "GET",
 	 .pattern = EST "cacerts",
 	 .handler = get_cacerts,
+	 .roles = HTTP_ROUTE_OPEN,
 	 .summary = "The certificates of the region's CA (RFC 7030, 4.1)",
 	 .answer = "application/pkcs7-mime"},
 	{.method = "GET",
 	 .pattern = EST "csrattrs",
 	 .handler = get_csrattrs,
+	 .roles = HTTP_ROUTE_OPEN,
 	 .summary = "What a certificate request should hold (RFC 7030, 4.5)",
 	 .answer = "application/csrattrs"},
 	{.method = "POST",
 	 .pattern = EST "simpleenroll",
 	 .handler = post_simpleenroll,
+	 .roles = HTTP_ROUTE_OPEN,
 	 .summary = "A first certificate, by password or authentication data (RFC 7030, 4.2.1)",
 	 .request = "application/pkcs10",
 	 .answer = "application/pkcs7-mime",
@@ -282,6 +309,7 @@ const struct http_route est_routes[] = {
 	{.method = "POST",
 	 .pattern = EST "simplereenroll",
 	 .handler = post_simplereenroll,
+	 .roles = HTTP_ROUTE_OPEN,
 	 .summary = "A new certificate for the one in use (RFC 7030, 4.2.2)",
 	 .request = "application/pkcs10",
 	 .answer = "application/pkcs7-mime",

@@ -442,6 +442,7 @@ const struct http_route relay_routes[] = {
 	{.method = "GET",
 	 .pattern = "/ptth/subaccounts/{subaccount}",
 	 .handler = accept_tunnel,
+	 .roles = HTTP_ROUTE_OPEN,
 	 .summary = "Opens a tunnel: an upgrade to PTTH with the subaccount certificate"},
 	{.method = NULL},
 };

@@ -214,13 +214,14 @@ static void get_keys(struct http_call *call)
 #define TOKEN_ROUTE(path)                                                                          \
 	{                                                                                          \
 		.method = "POST", .pattern = path, .handler = post_token,                          \
+		.roles = HTTP_ROUTE_OPEN,                                                          \
 		.summary = "An access token by client credentials (RFC 6749, 4.4)",                \
 		.request = "application/x-www-form-urlencoded", .answer = "application/json",      \
 		.body_max = TOKEN_BODY_MAX                                                         \
 	}
 #define KEYS_ROUTE(path)                                                                           \
 	{                                                                                          \
-		.method = "GET", .pattern = path, .handler = get_keys,                             \
+		.method = "GET", .pattern = path, .handler = get_keys, .roles = HTTP_ROUTE_OPEN,   \
 		.summary = "The keys that verify access tokens (RFC 7517)",                        \
 		.answer = "application/json"                                                       \
 	}

@@ -8,6 +8,8 @@ struct request {
 	const char *route; /* the last segment of the path */
 	const char *authorization;
 	const char *instance; /* NULL: no field */
+	const char *type;     /* NULL: the right one */
+	const char *site;     /* Sec-Fetch-Site, or NULL */
 	struct str csr;       /* DER */
 	enum tls_peer_state peer;
 	const struct cert_facts *cert;
@@ -72,6 +74,10 @@ static struct answered ask(struct world *w, const struct request *r)
 	if (r->instance != NULL) {
 		fixture_field(&f, "Drawbridge-Instance", r->instance);
 	}
+	fixture_field(&f, "Content-Type", r->type != NULL ? r->type : "application/pkcs10");
+	if (r->site != NULL) {
+		fixture_field(&f, "Sec-Fetch-Site", r->site);
+	}
 	f.call.route->handler(&f.call);
 	read_answer(&f, &a);
 	fixture_end(&f);
@@ -110,6 +116,27 @@ static void cacerts_and_csrattrs_need_no_login(UNUSED void **state)
 	buf_fini(&a.pem);
 	a = ask(&w, &(struct request){.route = "/csrattrs"});
 	assert_int_equal(a.status, 200);
+	world_end(&w);
+}
+
+static void a_form_of_another_site_enrols_nobody(UNUSED void **state)
+{
+	struct world w;
+	AUTO_BUF struct buf login = BUF_SECRET(256);
+
+	world_start(&w, *state);
+	struct request r = {.route = "/simpleenroll",
+			    .authorization = basic(&login, "alice:" WORLD_PASSWORD),
+			    .site = "cross-site",
+			    .csr = buf_str(&w.csr_der)};
+	assert_int_equal(ask(&w, &r).status, 403);
+	r.site = NULL;
+	r.type = "text/plain";
+	assert_int_equal(ask(&w, &r).status, 415);
+	r.type = "application/pkcs10; charset=us-ascii";
+	struct answered a = ask(&w, &r);
+	assert_int_equal(a.status, 200);
+	buf_fini(&a.pem);
 	world_end(&w);
 }
 
@@ -361,6 +388,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_SQLITE(cacerts_and_csrattrs_need_no_login),
+		ON_SQLITE(a_form_of_another_site_enrols_nobody),
 		ON_SQLITE(an_owner_enrols_by_password),
 		ON_SQLITE(a_wrong_password_names_nobody),
 		ON_SQLITE(a_user_who_is_no_owner_is_told_who_is_and_where),

@@ -11,6 +11,38 @@ static void without_a_login_there_is_nothing_but_the_version(void **state)
 	end(w);
 }
 
+static void closed_handler(UNUSED struct http_call *call)
+{
+}
+
+static unsigned judged(struct world *w, const struct http_route *route)
+{
+	struct fixture f;
+
+	fixture_start(&f, "", "");
+	f.head.method = STR("GET");
+	f.call.route = route;
+	f.call.user = &w->rooms;
+	if (console_authorize(&f.call, w->console)) {
+		f.call.status = 200;
+	}
+	unsigned status = f.call.status;
+	fixture_end(&f);
+	return status;
+}
+
+static void another_rooms_route_is_closed_unless_it_says_open(void **state)
+{
+	struct world *w = ready(state);
+	struct http_route route = {.method = "GET", .pattern = "/x", .handler = closed_handler};
+
+	assert_int_equal(judged(w, &route), 401);
+	assert_int_equal(judged(w, NULL), 401);
+	route.roles = HTTP_ROUTE_OPEN;
+	assert_int_equal(judged(w, &route), 200);
+	end(w);
+}
+
 static void a_write_under_a_cookie_needs_its_token(void **state)
 {
 	struct world *w = ready(state);
@@ -109,6 +141,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		ON_BOTH(without_a_login_there_is_nothing_but_the_version),
+		ON_BOTH(another_rooms_route_is_closed_unless_it_says_open),
 		ON_BOTH(a_write_under_a_cookie_needs_its_token),
 		ON_BOTH(a_basic_write_from_another_site_is_refused),
 		ON_BOTH(an_owner_sees_and_edits_its_own_only),
