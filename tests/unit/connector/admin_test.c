@@ -250,6 +250,28 @@ TEST(nobody_is_let_in_without_the_right_password)
 	assert_string_equal(answer, "true");
 }
 
+static double cpu_ms(void)
+{
+	struct timespec t;
+
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+TEST(a_wrong_name_costs_as_much_as_a_wrong_password)
+{
+	struct http_field field = {STR("Authorization"), STR("Basic Ym9iOndyb25n"), true};
+	double start_ms = cpu_ms();
+
+	assert_int_equal(send_as("GET", CONF "/connector", "", "", "wrong"), 401);
+	double password_ms = cpu_ms() - start_ms;
+	assert_int_equal(send_fields("GET", CONF "/connector", "", &field, 1), 401); /* bob */
+	double name_ms = cpu_ms() - start_ms - password_ms;
+	if (name_ms < password_ms / 4) {
+		fail_msg("a wrong name took %f ms, a wrong password %f ms", name_ms, password_ms);
+	}
+}
+
 TEST(many_wrong_passwords_are_slowed_down)
 {
 	unsigned status = 0;
@@ -598,6 +620,7 @@ int main(void)
 		FRESH(before_the_password_is_changed_everything_else_is_forbidden),
 		FRESH(before_the_role_is_chosen_everything_else_is_forbidden),
 		READY(nobody_is_let_in_without_the_right_password),
+		READY(a_wrong_name_costs_as_much_as_a_wrong_password),
 		READY(many_wrong_passwords_are_slowed_down),
 		READY(a_session_must_send_its_token_when_it_writes),
 		READY(the_user_may_be_renamed_but_not_with_the_password_at_once),
