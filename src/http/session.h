@@ -80,6 +80,7 @@ bool session_is_cross_site(const struct http_call *call);
 /* ---- throttling ---- */
 /* Before the password is looked at: how long this user from this address has to wait; 0: go on. */
 msec_t login_pause(struct sessions *s, struct str user, const struct address *from, msec_t now);
-/* After it was. A good login forgets the user's and the address's failures. */
+/* After it was. A good login forgets the user's failures, and the address only as many
+ * as those: who has one account cannot wipe away guesses at others. */
 void login_note(struct sessions *s, struct str user, const struct address *from, bool good,
 		msec_t now);

@@ -123,16 +123,30 @@ static void note_failure(struct logins *l, struct str key, msec_t now)
 	push_newest(l, f);
 }
 
+/* The user's own failures are forgotten, those of others from the same address are not. */
+static void forgive(struct logins *l, struct failures *user, struct failures *address)
+{
+	unsigned own = user ? user->n : 0;
+
+	if (address != NULL && address->n <= own) {
+		forget(l, address);
+	} else if (address != NULL) {
+		address->n -= own;
+	}
+	forget(l, user);
+}
+
 void logins_note(struct logins *l, struct str user, const struct address *from, bool good,
 		 msec_t now)
 {
 	char by_user[KEY_MAX], by_address[KEY_MAX];
-	struct str keys[] = {user_key(user, by_user), address_key(from, by_address)};
-	for (size_t i = 0; i < COUNT(keys); i++) {
-		if (good) {
-			forget(l, map_get(l->by_key, keys[i]));
-		} else {
-			note_failure(l, keys[i], now);
-		}
+	struct str user_at = user_key(user, by_user);
+	struct str address_at = address_key(from, by_address);
+
+	if (good) {
+		forgive(l, map_get(l->by_key, user_at), map_get(l->by_key, address_at));
+	} else {
+		note_failure(l, user_at, now);
+		note_failure(l, address_at, now);
 	}
 }

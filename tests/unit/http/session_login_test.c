@@ -58,6 +58,17 @@ TEST(a_good_login_and_time_forget)
 	assert_int_equal(pause_for(s, "ann", "192.0.2.1", 301 + LOGIN_FORGET_MS), 0);
 }
 
+TEST(a_good_login_forgets_no_guesses_at_others)
+{
+	AUTO(sessions_free) struct sessions *s = sessions_new(&settings);
+	struct address a = at("192.0.2.1");
+	fail_often(s, "bob", "192.0.2.1", LOGIN_FREE_TRIES, 100);
+	fail_often(s, "ann", "192.0.2.1", 2, 100);
+	login_note(s, STR("ann"), &a, true, 100);
+	assert_int_equal(pause_for(s, "ann", "192.0.2.1", 100), 1000);
+	assert_int_equal(pause_for(s, "ann", "192.0.2.2", 100), 0);
+}
+
 TEST(the_table_is_bounded_and_forgets_the_oldest)
 {
 	AUTO(sessions_free) struct sessions *s = sessions_new(&settings);
@@ -75,6 +86,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_first_failures_are_free_and_then_pauses_double),
 	cmocka_unit_test(a_user_is_paused_shortly_from_elsewhere_and_an_address_for_long),
 	cmocka_unit_test(a_good_login_and_time_forget),
+	cmocka_unit_test(a_good_login_forgets_no_guesses_at_others),
 	cmocka_unit_test(the_table_is_bounded_and_forgets_the_oldest),
 };
 UNIT_MAIN(tests)
