@@ -23,6 +23,7 @@ struct holds {
 	struct map *tenants; /* id → struct tenant; kept while it has tunnels */
 	unsigned workers;
 	size_t per_worker[HOLDS_WORKERS_MAX], total;
+	msec_t swept; /* when places without tunnels were last looked through */
 	char node[DIRECTORY_NAME_MAX];
 };
 
@@ -222,9 +223,54 @@ size_t holds_total(struct holds *h)
 	return n;
 }
 
+static bool is_over(const struct hold *p, msec_t now)
+{
+	for (size_t i = 0; i < HOLDS_TAKEOVERS_MAX; i++) {
+		if (p->takeovers[i] != 0 && now - p->takeovers[i] < HOLDS_TAKEOVERS_MS) {
+			return false;
+		}
+	}
+	return p->total == 0;
+}
+
+/* Places that are kept for their take-overs alone: only take-overs make these, so looking through
+ * them at a take-over, once a minute, keeps them few. */
+static void sweep(struct holds *h, msec_t now)
+{
+	AUTO_FREE struct hold **over = NULL;
+	struct str key;
+	void *value;
+	size_t n = 0;
+
+	if (now - h->swept < HOLDS_TAKEOVERS_MS) {
+		return;
+	}
+	h->swept = now;
+	over = NEW_ARRAY(struct hold *, map_count(h->map) + 1);
+	for (size_t at = 0; map_next(h->map, &at, &key, &value);) {
+		if (is_over(value, now)) {
+			over[n++] = value;
+		}
+	}
+	while (n > 0) {
+		struct hold *p = over[--n];
+		map_remove(h->map, str_of(p->key));
+		free(p);
+	}
+}
+
+size_t holds_places(struct holds *h)
+{
+	pthread_mutex_lock(&h->lock);
+	size_t n = map_count(h->map);
+	pthread_mutex_unlock(&h->lock);
+	return n;
+}
+
 bool holds_takeover(struct holds *h, struct str key, msec_t now)
 {
 	pthread_mutex_lock(&h->lock);
+	sweep(h, now);
 	struct hold *p = get(h, key);
 	msec_t *oldest = &p->takeovers[p->takeover_at];
 	bool allowed = *oldest == 0 || now - *oldest >= HOLDS_TAKEOVERS_MS;

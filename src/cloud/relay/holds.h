@@ -41,6 +41,7 @@ int holds_find(struct holds *h, struct str key, unsigned but);
 size_t holds_total(struct holds *h);
 /* False: too many take-overs of this place lately. Counts this one if it is allowed. */
 bool holds_takeover(struct holds *h, struct str key, msec_t now);
+size_t holds_places(struct holds *h); /* that are remembered */
 /* The claim of one place as it is now; false when it has no tunnel. */
 NODISCARD bool holds_claim(struct holds *h, struct str key, struct directory_claim *out);
 /* All of them, malloc()ed. */

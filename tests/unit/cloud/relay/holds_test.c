@@ -112,6 +112,25 @@ TEST(the_fourth_take_over_within_a_minute_is_refused)
 	holds_free(h);
 }
 
+TEST(a_place_that_was_taken_over_is_forgotten_after_the_minute)
+{
+	struct holds *h = holds_new(1, STR("node"));
+	char key[32];
+	bool replace;
+
+	(void)begin(h, "here", "i", &replace);
+	assert_true(holds_takeover(h, STR("sub/here"), 1000));
+	for (int i = 0; i < 100; i++) {
+		snprintf(key, sizeof key, "sub/x%d", i);
+		assert_true(holds_takeover(h, str_of(key), 1000));
+	}
+	assert_int_equal(holds_places(h), 101);
+	assert_true(holds_takeover(h, STR("sub/y"), 1000 + HOLDS_TAKEOVERS_MS));
+	assert_int_equal(holds_places(h), 2);
+	assert_int_equal(holds_total(h), 1);
+	holds_free(h);
+}
+
 TEST(a_place_and_a_relay_have_limits)
 {
 	struct holds *h = holds_new(2, STR("node"));
@@ -142,6 +161,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_worker_with_a_tunnel_that_is_up_is_found_from_the_others),
 	cmocka_unit_test(the_claim_counts_what_is_up_and_goes_with_the_last_tunnel),
 	cmocka_unit_test(the_fourth_take_over_within_a_minute_is_refused),
+	cmocka_unit_test(a_place_that_was_taken_over_is_forgotten_after_the_minute),
 	cmocka_unit_test(a_place_and_a_relay_have_limits),
 };
 UNIT_MAIN(tests)
