@@ -21,7 +21,7 @@ const struct option cloud_option_table[] = {
 	{"node.name", FIELD(node_name), NULL, 0, 0,
 	 "name of this node among relays; default: the host's name", "restart"},
 	{"region.host", FIELD(region_host), "localhost:9444", 0, 0,
-	 "host and port that connectors dial and that certificates name", "restart"},
+	 "host and port (443 when none is said) that connectors dial and that certificates name", "restart"},
 	{"listen.console", FIELD(listen_console), "127.0.0.1:9443", 0, 0,
 	 "address of console, REST and token server (https)", "restart"},
 	{"listen.tunnel", FIELD(listen_tunnel), "[::]:9444", 0, 0,

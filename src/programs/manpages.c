@@ -45,8 +45,8 @@ static void write_daemon(struct buf *out, const struct page *page)
 			STR(".Sh OPTIONS\nEach option is also a line\n.Ql key = value\nof the "
 			    "settings "
 			    "file, with dots for the dashes between its words,\nand a variable of "
-			    "the environment:\n.Fl Fl region-host\nis\n.Ql region.host\nand\n"
-			    ".Ev DRAWBRIDGE_REGION_HOST .\nLater wins in the order default, file, "
+			    "the environment:\n.Fl Fl state-dir\nis\n.Ql state.dir\nand\n"
+			    ".Ev DRAWBRIDGE_STATE_DIR .\nLater wins in the order default, file, "
 			    "environment, command line.\n"
 			    ".Bl -tag -width Ds\n"));
 		options_write_man(page->options, out);

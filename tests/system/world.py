@@ -78,7 +78,7 @@ class Installation:
         return f"{CONNECTOR}/subaccounts/{self.world.region}/{self.world.subaccount}{rest}"
 
     def add_subaccount(self, user=None, password=None, data=None):
-        body = {"locationID": self.location, "description": "made by a test"}
+        body = {"locationID": self.location, "description": "ERP systems in the head office"}
         if data:
             body["authenticationData"] = data
         else:
