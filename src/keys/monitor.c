@@ -397,6 +397,21 @@ static bool key_is_apart(const struct monitor_settings *s, struct err *err)
 	return true;
 }
 
+/* A program that cannot be executed would be started again for ever. */
+static bool keyd_is_there(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (access(path, X_OK) != 0 || stat(path, &st) != 0) {
+		return err_errno(err, ERR_CONFIG,
+				 "cannot execute the key process %s (say where it is with "
+				 "keyd.path)",
+				 path);
+	}
+	return S_ISREG(st.st_mode) ||
+	       err_set(err, ERR_CONFIG, "the key process %s is no file (keyd.path)", path);
+}
+
 static bool prepare(struct monitor *m, struct err *err)
 {
 	const struct monitor_settings *s = m->settings;
@@ -408,6 +423,9 @@ static bool prepare(struct monitor *m, struct err *err)
 		return err_set(err, ERR_CONFIG, "the name of the state folder is too long");
 	}
 	bool first_start = stat(folder.at, &st) != 0;
+	if (!keyd_is_there(s->keyd_path, err)) {
+		return false;
+	}
 	if (!make_folder(s->state_dir, err) || !key_is_apart(s, err)) {
 		return false;
 	}

@@ -98,7 +98,10 @@ static pid_t start(const char *keyd_name, const char *role)
 	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
 	assert_true(n > 0);
 	(void)snprintf(keyd, sizeof(keyd), "%s/%s", state_dir, keyd_name);
-	assert_int_equal(symlink(own, keyd), 0);
+	assert_int_equal(
+		symlink(str_eq(str_of(keyd_name), STR("keyd-missing")) ? "/nowhere/keyd" : own,
+			keyd),
+		0);
 	char *argv[] = {own, str_dup(str_of(role)), mark, NULL};
 	const struct monitor_settings settings = {.keyd_path = keyd,
 						  .master_key_path = key,
@@ -138,6 +141,11 @@ TEST(a_keyd_with_the_wrong_key_ends_all_with_2)
 	assert_int_equal(end_of(start("keyd-wrong", "waits")), 2);
 }
 
+TEST(a_keyd_that_is_not_there_ends_all_with_2)
+{
+	assert_int_equal(end_of(start("keyd-missing", "waits")), 2);
+}
+
 TEST(a_server_that_crashed_is_started_again)
 {
 	assert_int_equal(end_of(start("keyd-good", "crashes-once")), 0);
@@ -170,6 +178,7 @@ static const struct CMUnitTest tests[] = {
 	MONITOR_TEST(the_servers_orderly_end_is_the_monitors),
 	MONITOR_TEST(a_wrong_configuration_ends_with_2),
 	MONITOR_TEST(a_keyd_with_the_wrong_key_ends_all_with_2),
+	MONITOR_TEST(a_keyd_that_is_not_there_ends_all_with_2),
 	MONITOR_TEST(a_server_that_crashed_is_started_again),
 	MONITOR_TEST(a_keyd_that_dies_is_started_again_and_its_sockets_arrive),
 	MONITOR_TEST(a_signal_reaches_the_server_and_its_end_is_final),
