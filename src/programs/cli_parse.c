@@ -202,6 +202,9 @@ bool cli_parse(int n, char **words, struct cli_parsed *out, struct err *err)
 	if (out->help || out->version) {
 		return true;
 	}
+	if (out->command == NULL && out->group[0] == '\0') {
+		return err_set(err, ERR_CONFIG, "a command is missing: see drawbridge --help");
+	}
 	if (out->command == NULL) {
 		return err_set(err, ERR_CONFIG, "there is no command \"%s\": see drawbridge --help",
 			       out->group);

@@ -177,11 +177,11 @@ static int run_command(struct cli_parsed *p)
 	return good && told ? 0 : err.kind == ERR_CONFIG ? 2 : 1;
 }
 
-static void print_help(const struct cli_parsed *p)
+static void print_help(const struct cli_parsed *p, FILE *to)
 {
 	AUTO_BUF struct buf text = BUF(CLI_TEXT_MAX);
 	cli_write_help(&text, p->command, p->group);
-	fwrite(text.at, 1, text.len, stdout);
+	fwrite(text.at, 1, text.len, to);
 }
 
 static int print_completion(void)
@@ -202,11 +202,14 @@ int cli_main(int argc, char **argv)
 	}
 	if (!cli_parse(argc - 1, argv + 1, &p, &err)) {
 		fprintf(stderr, "drawbridge: %s\n", err.text);
+		if (argc < 2) {
+			print_help(&p, stderr);
+		}
 		status = 2;
 	} else if (p.version) {
 		printf("drawbridge %s\n", DRAWBRIDGE_VERSION);
 	} else if (p.help) {
-		print_help(&p);
+		print_help(&p, stdout);
 	} else {
 		status = run_command(&p);
 	}

@@ -50,14 +50,35 @@ static bool keep_line(struct buf *out, const char *name, struct err *err)
 	return true;
 }
 
-static bool ask(const char *prompt, struct buf *out, struct err *err)
+/* DRAWBRIDGE_CLOUD_PASSWORD's option is --cloud-password-file. */
+static void write_option(struct str environment, struct buf *out)
+{
+	struct str name = str_skip(environment, strlen("DRAWBRIDGE_"));
+
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.at[i];
+		buf_add_c(out, (char)(c >= 'A' && c <= 'Z' ? c + 32 : c == '_' ? '-' : c));
+	}
+	buf_add_str(out, STR("-file"));
+}
+
+static bool refuse_to_ask(const char *prompt, const char *environment, struct err *err)
+{
+	AUTO_BUF struct buf option = BUF(256);
+
+	write_option(str_of(environment), &option);
+	return err_set(err, ERR_CONFIG,
+		       "%s is needed and there is no terminal to ask on: set %s, or give "
+		       "--%.*s FILE",
+		       prompt, environment, STR_ARGS(buf_str(&option)));
+}
+
+static bool ask(const char *prompt, const char *environment, struct buf *out, struct err *err)
 {
 	AUTO_FD int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	struct termios usual;
 	if (tty < 0 || tcgetattr(tty, &usual) != 0) {
-		return err_set(err, ERR_CONFIG,
-			       "%s is needed and there is no terminal to ask on: see --help",
-			       prompt);
+		return refuse_to_ask(prompt, environment, err);
 	}
 	struct termios silent = usual;
 	silent.c_lflag &= ~(tcflag_t)ECHO;
@@ -85,5 +106,5 @@ bool cli_secret(const char *file, const char *environment, const char *prompt, s
 		buf_add_str(out, str_of(value));
 		return keep_line(out, environment, err);
 	}
-	return ask(prompt, out, err) && keep_line(out, prompt, err);
+	return ask(prompt, environment, out, err) && keep_line(out, prompt, err);
 }

@@ -70,7 +70,7 @@ TEST(wrong_usage_says_what_is_wrong)
 {
 	struct cli_parsed p;
 	struct err e = {0};
-	assert_wrong("no command \"\"", &p, parse(&p, &e, NULL), &e);
+	assert_wrong("a command is missing", &p, parse(&p, &e, NULL), &e);
 	assert_wrong("no command \"cloud fly\"", &p, parse(&p, &e, "cloud", "fly", NULL), &e);
 	assert_wrong("needs VIRTUAL", &p, parse(&p, &e, "mapping", "delete", "S", NULL), &e);
 	assert_wrong("one word too many", &p, parse(&p, &e, "subaccount", "list", "x", NULL), &e);

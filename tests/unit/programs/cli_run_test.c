@@ -262,6 +262,7 @@ TEST(a_refusal_says_why_and_ends_with_1)
 	assert_run("subaccount list --url http://127.0.0.1:1", 1, "127.0.0.1");
 	assert_run("subaccount list --url http://192.0.2.1", 2, "only over https");
 	assert_run("nothing", 2, "there is no command");
+	assert_run("--output json", 2, "a command is missing");
 	assert_run("--version", 0, "drawbridge ");
 	assert_run("completion bash", 0, "complete -o default");
 }
