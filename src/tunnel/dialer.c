@@ -65,6 +65,12 @@ static void on_notice(struct loop_task *task)
 	d->settings.on_change(d, d->settings.user);
 }
 
+/* One that drains takes no requests; it counts while its planned successor is on the way. */
+static bool counts_as_up(const struct dialer *d, const struct lane *lane)
+{
+	return lane->link.state == LINK_UP || !d->lanes->failed;
+}
+
 void dialer_changed(struct dialer *d)
 {
 	struct dialer_status *st = &d->status;
@@ -82,7 +88,7 @@ void dialer_changed(struct dialer *d)
 			continue;
 		}
 		st->tunnels++;
-		if (lane->up_since_ms > st->up_since_ms) {
+		if (counts_as_up(d, lane) && lane->up_since_ms > st->up_since_ms) {
 			st->up_since_ms = lane->up_since_ms;
 		}
 	}
@@ -146,6 +152,7 @@ void lane_lost(struct lane *lane, const struct err *err)
 	if (err->kind != ERR_NONE && lane == d->lanes) {
 		d->status.reason = *err;
 	}
+	lane->failed = true;
 	if (lane == d->lanes && !d->draining) {
 		lane_step(lane, LINK_EV_LOST);
 	} else {
@@ -236,6 +243,7 @@ static void open_tunnel(struct lane *lane)
 		return;
 	}
 	lane->up_since_ms = clock_unix_ms();
+	lane->failed = false;
 	drain_older(d);
 }
 

@@ -42,7 +42,7 @@ struct dialer_status {
 	unsigned failures;         /* tries in a row that failed */
 	msec_t retry_at;           /* loop time, in LINK_WAITING */
 	size_t tunnels;            /* open, those that drain included */
-	int64_t up_since_ms;       /* calendar, of the newest tunnel; 0 when it is not up */
+	int64_t up_since_ms;       /* calendar, of the newest tunnel that takes requests; 0: none */
 	unsigned refused;          /* HTTP status of the last refusal; 0: the last try was none */
 	struct err reason;         /* why the last try or tunnel ended; ERR_NONE: it did not */
 	struct ptth_answer answer; /* the last that came: tunnels wanted, owners, detail */

@@ -31,6 +31,7 @@ struct lane {
 	struct errand *errand; /* names being resolved */
 	struct loop_timer timer;
 	int64_t up_since_ms;
+	bool failed; /* the last try or tunnel ended, none is up */
 };
 
 /* A job that resolves; `lane` is NULL when nobody waits any more. Both ends live on the loop. */

@@ -332,6 +332,35 @@ TEST(at_the_relays_goaway_a_new_tunnel_comes_and_the_old_one_ends_with_its_strea
 	end(&s);
 }
 
+TEST(a_tunnel_that_drains_is_not_up_once_its_successor_was_refused)
+{
+	struct scene s;
+	struct http_head head = {.method = STR("PUT"),
+				 .authority = STR("erp:80"),
+				 .path = STR("/"),
+				 .body = HTTP_BODY_CHUNKED};
+
+	begin(&s);
+	dialer_start(s.dialer);
+	UNTIL(&s, STATUS(&s)->state == LINK_UP && fake_relay_count(&s.relay) == 1);
+	struct tunnel *old = s.relay.tunnels[0];
+	assert_non_null(h2_request(tunnel_h2(old), &head, true, NULL)); /* it holds the tunnel */
+	tunnel_flush(old);
+	UNTIL(&s, s.requests == 1);
+	s.relay.refusal = "HTTP/1.1 403 X\r\nContent-Length: 7\r\n\r\nrevoked";
+	tunnel_drain(old, SEC(30));
+	UNTIL(&s, STATUS(&s)->state == LINK_WAITING);
+	assert_true(STATUS(&s)->up_since_ms > 0); /* planned: its successor is on the way */
+	UNTIL(&s, STATUS(&s)->refused == 403);
+	assert_int_equal(STATUS(&s)->tunnels, 1);
+	assert_int_equal(STATUS(&s)->up_since_ms, 0);
+	assert_true(reason_has(&s, "revoked"));
+	s.relay.refusal = NULL;
+	UNTIL(&s, STATUS(&s)->state == LINK_UP);
+	assert_true(STATUS(&s)->up_since_ms > 0);
+	end(&s);
+}
+
 TEST(a_relay_that_leaves_with_nothing_in_flight_is_let_go_before_another_answers)
 {
 	struct scene s;
@@ -502,6 +531,7 @@ int main(void)
 		cmocka_unit_test(a_relay_that_dies_is_dialled_until_it_is_back),
 		cmocka_unit_test(
 			at_the_relays_goaway_a_new_tunnel_comes_and_the_old_one_ends_with_its_streams),
+		cmocka_unit_test(a_tunnel_that_drains_is_not_up_once_its_successor_was_refused),
 		cmocka_unit_test(
 			a_relay_that_leaves_with_nothing_in_flight_is_let_go_before_another_answers),
 		cmocka_unit_test(a_new_certificate_opens_a_tunnel_beside_and_the_old_one_drains),
