@@ -18,6 +18,7 @@ void ptth_write_request(struct buf *out, const struct ptth_request *r)
 	buf_add_str(out, STR("Connection: upgrade\r\nUpgrade: ptth\r\nALPN: h2\r\n"));
 	buf_addf(out, "Drawbridge-Protocol: %u\r\nDrawbridge-Instance: %.*s\r\n", r->protocol,
 		 STR_ARGS(r->instance));
+	buf_add_str(out, STR("User-Agent: drawbridge-connector/" DRAWBRIDGE_VERSION "\r\n"));
 	if (r->location_id.len > 0) {
 		buf_add_str(out, STR("Drawbridge-Location-Id: "));
 		buf_add_base64url(out, r->location_id.at, r->location_id.len);

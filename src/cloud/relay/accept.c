@@ -361,6 +361,23 @@ static void welcome(struct http_call *call, struct relay *r, const struct ptth_r
 	call->upgrade = on_upgrade;
 }
 
+/* What the connector says of itself, cut between characters: a database may refuse half a one. */
+static void note_version(const struct http_head *head, char *into, size_t size)
+{
+	static const struct str OWN = STR("drawbridge-connector/");
+	struct str agent = http_value(head, STR("user-agent"));
+	size_t n = 0, more;
+
+	if (str_starts(agent, OWN)) {
+		agent = str_skip(agent, OWN.len);
+	}
+	while ((more = str_utf8_length(str_skip(agent, n))) > 0 && n + more < size) {
+		n += more;
+	}
+	memcpy(into, agent.at != NULL ? agent.at : "", n);
+	into[n] = '\0';
+}
+
 static bool note_arrival(struct http_call *call, struct relay *r, const struct ptth_request *req,
 			 int64_t *head)
 {
@@ -373,9 +390,7 @@ static bool note_arrival(struct http_call *call, struct relay *r, const struct p
 		http_problem(call, 400, "subaccount, instance or location ID is too long");
 		return false;
 	}
-	struct str agent = http_value(call->head, STR("user-agent"));
-	snprintf(seen.version, sizeof(seen.version), "%.*s",
-		 STR_ARGS(str_is_utf8(agent) ? agent : STR("")));
+	note_version(call->head, seen.version, sizeof(seen.version));
 	address_format(&call->peer, seen.address, sizeof(seen.address));
 	if (!directory_certificate_confirm(r->settings.store, str_of(call->peer_cert->serial),
 					   clock_unix(), &err) ||

@@ -273,12 +273,14 @@ static const struct token_facts *check_token(struct front *f, const struct http_
 	const struct directory_snapshot *snap = worker_snapshot(w);
 	const struct token_facts *facts = NULL;
 	struct str value = http_value(head, STR("proxy-authorization")), token;
-	const char *where = w->settings.token_url ? w->settings.token_url : "the token server";
+	const char *url = w->settings.token_url;
+	const char *where = url ? url : "the token server", *page = url ? "/oauth/token" : "";
 	struct err err;
 
 	if (value.at == NULL) {
-		front_refuse(f, 407, "No token: send Proxy-Authorization: Bearer with one from %s.",
-			     where);
+		front_refuse(f, 407,
+			     "No token: send Proxy-Authorization: Bearer with one from %s%s.",
+			     where, page);
 		return NULL;
 	}
 	if (!tokens_from_field(value, &w->room, &token)) {
@@ -288,8 +290,8 @@ static const struct token_facts *check_token(struct front *f, const struct http_
 		return NULL;
 	}
 	if (!tokens_check(w->tokens, token, snap, w->view.number, clock_unix(), &facts, &err)) {
-		front_refuse(f, 407, "The token is not accepted: %s. Get a new one from %s.",
-			     err.text, where);
+		front_refuse(f, 407, "The token is not accepted: %s. Get a new one from %s%s.",
+			     err.text, where, page);
 		return NULL;
 	}
 	if (facts->locked) {

@@ -216,6 +216,7 @@ struct dial {
 	enum tls_peer_state state;
 	bool without_upgrade;
 	const char *spelled; /* the instance in the request; NULL: as in the certificate */
+	const char *agent;   /* User-Agent; NULL: none */
 };
 
 static void fill_call(struct fixture *f, struct world *w, const struct dial *d,
@@ -235,6 +236,9 @@ static void fill_call(struct fixture *f, struct world *w, const struct dial *d,
 	fixture_field(f, "ALPN", "h2");
 	fixture_field(f, "Drawbridge-Protocol", "1");
 	fixture_field(f, "Drawbridge-Instance", d->spelled ? d->spelled : d->instance);
+	if (d->agent != NULL) {
+		fixture_field(f, "User-Agent", d->agent);
+	}
 	buf_add_base64url(&location, d->location, strlen(d->location));
 	assert_true(str_copy(buf_str(&location), encoded, sizeof(encoded)));
 	fixture_field(f, "Drawbridge-Location-Id", encoded);
@@ -270,8 +274,8 @@ static unsigned dial(struct world *w, const struct dial *d, struct end **end)
 	return status;
 }
 
-#define FIRST  ((struct dial){"01:01", INSTANCE, "x", NULL, TLS_PEER_TRUSTED, false, NULL})
-#define SECOND ((struct dial){"02:02", OTHER, "x", NULL, TLS_PEER_TRUSTED, false, NULL})
+#define FIRST  ((struct dial){"01:01", INSTANCE, "x", NULL, TLS_PEER_TRUSTED, false, NULL, NULL})
+#define SECOND ((struct dial){"02:02", OTHER, "x", NULL, TLS_PEER_TRUSTED, false, NULL, NULL})
 
 static void expect_detail(const struct world *w, const char *part)
 {
@@ -361,7 +365,7 @@ static void who_has_no_token_is_told_where_to_get_one(void **state)
 	take_answer(&w, send_request(&w, STR("GET http://erp/ HTTP/1.1\r\nHost: erp\r\n\r\n")),
 		    answer, sizeof(answer));
 	assert_true(str_starts(str_of(answer), STR("HTTP/1.1 407 ")));
-	if (!str_contains(str_of(answer), STR("with one from https://tokens.test."))) {
+	if (!str_contains(str_of(answer), STR("with one from https://tokens.test/oauth/token."))) {
 		fail_msg("got \"%s\"", answer);
 	}
 	stop(&w);
@@ -507,6 +511,34 @@ static void an_id_in_capitals_is_the_same_installation(void **state)
 	stop(&w);
 }
 
+static void expect_version(struct world *w, const char *agent, const char *version)
+{
+	struct dial d = FIRST;
+	struct end *end = NULL;
+	struct directory_connector seen;
+	struct err err;
+
+	d.agent = agent;
+	assert_int_equal(dial(w, &d, &end), 101);
+	assert_ok(directory_connector_find(w->store, STR(SUBACCOUNT), STR(INSTANCE),
+					   clock_unix_ms(), &seen, &err),
+		  &err);
+	assert_string_equal(seen.version, version);
+}
+
+#define TEN(c) c c c c c c c c c c
+
+static void the_connectors_version_is_kept_and_no_character_cut(void **state)
+{
+	struct world w;
+
+	start(&w, state);
+	expect_version(&w, "drawbridge-connector/0.1.0", "0.1.0");
+	expect_version(&w, NULL, "");
+	expect_version(&w, TEN("abcdef") "ab\xc3\xbc", TEN("abcdef") "ab"); /* 63 bytes fit */
+	stop(&w);
+}
+
 static void on_drained(void *user)
 {
 	((struct world *)user)->drained = true;
@@ -538,6 +570,7 @@ int main(void)
 		ON_SQLITE(the_newest_dial_of_an_installation_replaces_the_oldest_tunnel),
 		ON_SQLITE(a_forced_disconnect_cuts_the_tunnel_and_refuses_the_next_dial),
 		ON_SQLITE(an_id_in_capitals_is_the_same_installation),
+		ON_SQLITE(the_connectors_version_is_kept_and_no_character_cut),
 		ON_SQLITE(a_draining_relay_refuses_dials_and_says_so_to_its_tunnels),
 	};
 	return cmocka_run_group_tests(tests, databases_start, databases_stop);
