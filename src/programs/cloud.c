@@ -48,6 +48,18 @@ static bool open_store(struct cloud *c, struct err *err)
 	return store_migrate(c->store, sets, COUNT(sets), err);
 }
 
+static const char *node_of(const struct cloud *c)
+{
+	return c->options.node_name ? c->options.node_name : c->host;
+}
+
+static bool open_denials(struct cloud *c)
+{
+	daemon_denials_open(&c->denials, c->store);
+	c->rooms.denials = c->denials.denials;
+	return true;
+}
+
 static bool open_ca(struct cloud *c, struct err *err)
 {
 	const struct ca_settings settings = {
@@ -184,7 +196,7 @@ static bool open_relay(struct cloud *c, struct err *err)
 	const struct relay_settings settings = {
 		.workers = daemon_workers(c->options.workers),
 		.proxy = c->options.listen_proxy,
-		.node = c->options.node_name ? c->options.node_name : c->host,
+		.node = node_of(c),
 		.region_host = ca_region_host(c->rooms.ca),
 		.token_url = c->token_url,
 		.limits = {.head = c->options.client_head_timeout,
@@ -193,6 +205,7 @@ static bool open_relay(struct cloud *c, struct err *err)
 			   .queue_max = c->options.tenant_queue_max},
 		.store = c->store,
 		.directory = &c->directory,
+		.denials = c->denials.denials,
 		.control = c->loop,
 		.jobs = c->relay_jobs,
 	};
@@ -292,6 +305,7 @@ static void cloud_close(struct cloud *c)
 	ca_close(c->rooms.ca);
 	daemon_tls_fini(&c->console_tls);
 	daemon_tls_fini(&c->tunnel_tls);
+	daemon_denials_close(&c->denials);
 	if (c->store) {
 		store_close(c->store);
 	}
@@ -311,8 +325,8 @@ static bool open_all(struct cloud *c, int control, struct err *err)
 	return daemon_enclose(&place, err) && keys_client_new(control, &c->keys, err) &&
 	       loop_new(&c->loop, err) &&
 	       loop_signals(c->loop, signals, COUNT(signals), on_signal, c, err) &&
-	       open_store(c, err) && cloud_check_master(c, err) && open_ca(c, err) &&
-	       open_tokens(c, err) && open_console(c, err) &&
+	       open_store(c, err) && open_denials(c) && cloud_check_master(c, err) &&
+	       open_ca(c, err) && open_tokens(c, err) && open_console(c, err) &&
 	       directory_watch_start(c->store, &c->directory, &c->watch, err) &&
 	       jobs_new("jobs", c->options.job_threads, JOBS_QUEUE, &c->jobs, err) &&
 	       jobs_new("relay-jobs", RELAY_JOBS, JOBS_QUEUE, &c->relay_jobs, err) &&
@@ -331,6 +345,7 @@ static int serve(struct cloud *c, int control)
 	bool ok = open_all(c, control, &err);
 	if (ok) {
 		cloud_watch_certificates(c);
+		daemon_denials_start(&c->denials, c->loop, c->jobs);
 		log_info("ready", LOG_TEXT("role", c->options.role),
 			 LOG_TEXT("console", c->options.listen_console),
 			 LOG_TEXT("tunnels", c->options.listen_tunnel),

@@ -13,6 +13,7 @@
 #include "http/session.h"
 #include "programs/cloud_options.h"
 #include "programs/daemon.h"
+#include "programs/daemon_denials.h"
 
 struct cloud {
 	struct cloud_rooms rooms; /* first */
@@ -26,6 +27,7 @@ struct cloud {
 	struct jobs *jobs; /* handlers and handshakes */
 	struct jobs *relay_jobs;
 	struct http_server *console, *tunnels, *metrics; /* NULL: not open */
+	struct daemon_denials denials;
 	struct daemon_tls console_tls, tunnel_tls;
 	struct loop_timer hourly, end;
 	int64_t started_ms;

@@ -286,14 +286,19 @@ static bool insert_denied(struct db *db, const struct row *row, struct str hash,
 	return stmt_run(st, NULL, err);
 }
 
-static bool denied_tx(struct db *db, void *user, struct err *err)
+struct denied_rows {
+	const struct change_audit *audits;
+	size_t n;
+};
+
+static bool add_denied(struct db *db, const struct change_audit *audit, struct err *err)
 {
 	struct row row = {.at_ms = clock_unix_ms()};
 	struct stmt *write;
 	uint8_t hash[32] = {0};
 	struct str bytes = str_make(hash, sizeof(hash));
 
-	texts_of(user, row.texts);
+	texts_of(audit, row.texts);
 	if (!lock_denied_head(db, &row, hash, err) ||
 	    !db_prepare(db, "UPDATE denied_head SET hash = $1 WHERE node = $2", &write, err)) {
 		return false;
@@ -303,9 +308,26 @@ static bool denied_tx(struct db *db, void *user, struct err *err)
 	return stmt_run(write, NULL, err) && insert_denied(db, &row, bytes, err);
 }
 
+static bool denied_tx(struct db *db, void *user, struct err *err)
+{
+	const struct denied_rows *rows = user;
+
+	for (size_t i = 0; i < rows->n; i++) {
+		if (!add_denied(db, &rows->audits[i], err)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool store_denied_all(struct store *s, const struct change_audit *audits, size_t n, struct err *err)
+{
+	struct denied_rows rows = {audits, n};
+
+	return store_tx(s, denied_tx, &rows, err);
+}
+
 bool store_denied(struct store *s, const struct change_audit *audit, struct err *err)
 {
-	struct change_audit copy = *audit;
-
-	return store_tx(s, denied_tx, &copy, err);
+	return store_denied_all(s, audit, 1, err);
 }

@@ -31,6 +31,9 @@ NODISCARD bool store_change(struct store *s, change_fn *fn, void *user, int64_t 
 NODISCARD bool store_head(struct store *s, int64_t *n, struct err *err);
 /* A denied attempt: into the chain of this node (store_set_node), batched by the caller. */
 NODISCARD bool store_denied(struct store *s, const struct change_audit *audit, struct err *err);
+/* Several in one transaction: store/denials.h gathers them. */
+NODISCARD bool store_denied_all(struct store *s, const struct change_audit *audits, size_t n,
+				struct err *err);
 /*
  * Walks the chain of changes up to the head, and then each node's chain of denied attempts; *rows
  * counts both. ERR_STORE names the first row that is changed, missing or out of order.

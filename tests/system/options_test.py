@@ -1,12 +1,15 @@
 """What is settable is obeyed: settings at SIGHUP, limits, the setup code, the denied attempts."""
+import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import ssl
+import subprocess
 import time
 
-from stage import Program, ProxyClient, equal, expect, raw_exchange, wait_for
-from world import CLOUD, SANITIZER
+from stage import Failure, Program, ProxyClient, Rest, equal, expect, raw_exchange, wait_for
+from world import CLOUD, CONNECTOR, SANITIZER
 
 
 def replace(path, text):
@@ -151,3 +154,53 @@ def case_role_relay(world):
     program.start()
     wait_for(lambda: not program.running(), "its end")
     expect("role relay is not there yet" in program.log(), program.log())
+
+
+def denied(world, name):
+    """Rows of denied attempts in a program's database: {(what, object, after)}."""
+    with contextlib.closing(sqlite3.connect(world.state_file(name))) as db:
+        return db.execute("SELECT what, object, became, who, origin FROM denied").fetchall()
+
+
+def verified(world, name):
+    """Rows of the audit chains; a Failure when one does not hold."""
+    program = os.path.join(world.build, "tests", "verify_audit")
+    done = subprocess.run([program, "sqlite:" + world.state_file(name)], capture_output=True, text=True,
+                          env=dict(os.environ, **SANITIZER))
+    equal(done.returncode, 0, done.stderr)
+    return int(done.stdout)
+
+
+def case_denied_attempts(world):
+    """denied paths, wrong passwords, secrets and tokens, and refused tunnels are in the audit, whose chains hold"""
+    client = world.client()
+    equal(client.get(world.url("/secret?x=1")).status, 403, "a path that is not exposed")
+    equal(Rest(world.ports.admin, "eve", "guess").call("GET", CONNECTOR + "/connector").status, 401, "the connector")
+    equal(Rest(world.ports.console, "eve@x", "guess").call("GET", CLOUD + "/session").status, 401, "the console")
+    equal(ProxyClient(world.ports.proxy, "no.good.token").get(world.url("/")).status, 407, "a bad token")
+    equal(world.token_answer(dict(world.key, clientsecret="guess")).status, 401, "a wrong secret")
+    world.revoke(world.certificate()["serialNumber"])
+    wanted = {"connector": [("access denied GET", "/secret"), ("denied GET", "")],
+              "cloud": [("denied GET", "/session"), ("denied proxy request", "http://"),
+                        ("denied token", "/oauth/token"), ("denied tunnel", "")]}
+    for name, rows in wanted.items():
+        def missing():
+            there = denied(world, name)
+            return [w for w in rows if not any(r[0].startswith(w[0]) and w[1] in r[1] for r in there)]
+        try:
+            wait_for(lambda: not missing(), f"the denied attempts of {name}", 20)
+        except Failure as late:
+            raise Failure(f"{late}; missing {missing()} of {denied(world, name)}")
+        expect(verified(world, name) > len(rows), "the chains are too short")
+    expect(any("no exposed" in r[2] or "resource" in r[2] or "path" in r[2] for r in denied(world, "connector")),
+           f"no reason: {denied(world, 'connector')}")
+    changes = world.console.must("GET", f"{CLOUD}/audit?limit=1000").json()["items"]
+    expect(any(r["what"] == "subaccount.create" for r in changes), f"no change is shown: {changes[:3]}")
+    with contextlib.closing(sqlite3.connect(world.state_file("connector"))) as db:
+        db.execute("UPDATE denied SET object = 'GET /public' WHERE n = 1")
+        db.commit()
+    try:
+        verified(world, "connector")
+    except Failure:
+        return
+    raise Failure("a changed row was not found")

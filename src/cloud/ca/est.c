@@ -5,6 +5,7 @@
 #include "cloud/directory/authdata.h"
 #include "cloud/directory/owners.h"
 #include "http/session.h"
+#include "store/denials.h"
 
 enum {
 	OWNERS_MAX = 1024, /* bytes of the field Drawbridge-Owners */
@@ -37,8 +38,25 @@ static void answer_certs(struct http_call *call, struct str pem)
 	answer_base64(call, "application/pkcs7-mime; smime-type=certs-only", buf_str(&der));
 }
 
-static void refuse(struct http_call *call, unsigned status, const struct err *err)
+static void note_denied(struct http_call *call, struct str who, unsigned status, const char *reason)
 {
+	const struct cloud_rooms *rooms = call->user;
+	char from[64];
+
+	address_format(&call->peer, from, sizeof from);
+	denials_note(rooms->denials,
+		     &(const struct denial){.who = who,
+					    .from = str_of(from),
+					    .tenant = http_param(call, "subaccount"),
+					    .what = STR("denied enrolment"),
+					    .object = call->path,
+					    .reason = reason,
+					    .status = status});
+}
+
+static void refuse(struct http_call *call, struct str who, unsigned status, const struct err *err)
+{
+	note_denied(call, who, status, err->text);
 	if (status == 401) {
 		http_answer_field(call, "WWW-Authenticate", STR("Basic realm=\"Drawbridge\""));
 	}
@@ -193,7 +211,7 @@ static bool prove_by_token(struct http_call *call, struct enrolment *e, struct s
 				       e->csr.spki_sha256, clock_unix(), creator, &err);
 
 	if (o != DIRECTORY_AUTHDATA_OK) {
-		refuse(call, directory_authdata_status(o), &err);
+		refuse(call, STR("authdata"), directory_authdata_status(o), &err);
 		return false;
 	}
 	set_actor(e, "authdata:", str_of(creator));
@@ -209,7 +227,7 @@ static bool prove_by_password(struct http_call *call, struct enrolment *e)
 	if (!http_basic(call, &user, &password)) {
 		err_set(&err, ERR_DENIED,
 			"enrolment needs an owner's user and password, or authentication data");
-		refuse(call, 401, &err);
+		refuse(call, STR("nobody"), 401, &err);
 		return false;
 	}
 	enum directory_enrol o =
@@ -221,7 +239,7 @@ static bool prove_by_password(struct http_call *call, struct enrolment *e)
 		http_answer_field(call, "Retry-After", str_of(seconds));
 	}
 	if (o != DIRECTORY_ENROL_ALLOWED) {
-		refuse(call, directory_enrol_status(o), &err);
+		refuse(call, user, directory_enrol_status(o), &err);
 		return false;
 	}
 	set_actor(e, "user:", user);
@@ -270,6 +288,7 @@ static void post_simplereenroll(struct http_call *call)
 		ca_store(ca_of(call)), &shown, clock_unix(), ca_renew_expired_s(ca_of(call)), &err);
 	if (j != DIRECTORY_ADMITTED) {
 		/* No WWW-Authenticate: a password does not help here. */
+		note_denied(call, str_of(e.instance), directory_judgement_status(j), err.text);
 		http_problem(call, directory_judgement_status(j), "%s", err.text);
 		return;
 	}

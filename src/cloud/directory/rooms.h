@@ -8,10 +8,12 @@ struct ca;
 struct token_server;
 struct console;
 struct relay;
+struct denials;
 
 struct cloud_rooms {
 	struct ca *ca;               /* cloud/ca/ca.h */
 	struct token_server *tokens; /* cloud/token/token.h */
 	struct console *console;     /* cloud/console/console.h */
 	struct relay *relay;         /* cloud/relay/relay.h */
+	struct denials *denials;     /* store/denials.h; takes refused attempts */
 };

@@ -262,6 +262,21 @@ static bool take_identity(struct http_call *call, struct ptth_request *req)
 	return false;
 }
 
+static void note_denied(struct http_call *call, struct relay *r, const struct ptth_request *req,
+			unsigned status, const char *reason)
+{
+	char from[64];
+
+	address_format(&call->peer, from, sizeof(from));
+	denials_note(r->settings.denials, &(const struct denial){.who = req->instance,
+								 .from = str_of(from),
+								 .tenant = req->subaccount,
+								 .what = STR("denied tunnel"),
+								 .object = req->location_id,
+								 .reason = reason,
+								 .status = status});
+}
+
 static bool judge(struct http_call *call, struct relay *r, struct ptth_request *req)
 {
 	const struct directory_presented presented = {
@@ -283,6 +298,7 @@ static bool judge(struct http_call *call, struct relay *r, struct ptth_request *
 	if (j == DIRECTORY_JUDGE_FAILED) {
 		refuse_later(call, "2", &err);
 	} else {
+		note_denied(call, r, req, directory_judgement_status(j), err.text);
 		http_problem(call, directory_judgement_status(j), "%s", err.text);
 	}
 	return false;

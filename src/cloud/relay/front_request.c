@@ -267,6 +267,28 @@ static bool form_is_good(struct front *f, const struct http_head *head)
 	return true;
 }
 
+/* Bad tokens and locked tenants; a request without a token is how some clients ask for the scheme.
+ */
+static void note_denied(struct front *f, const struct http_head *head, const char *subaccount,
+			unsigned status, const char *reason)
+{
+	AUTO_BUF struct buf object = BUF(DENIALS_TEXT_MAX);
+
+	if (f->worker->settings.denials == NULL) {
+		return;
+	}
+	buf_addf(&object, "%.*s http://%.*s", STR_ARGS(str_first(head->method, 32)),
+		 STR_ARGS(str_first(head->authority, 200)));
+	denials_note(f->worker->settings.denials, &(const struct denial){
+							  .who = STR("application"),
+							  .tenant = str_of(subaccount),
+							  .what = STR("denied proxy request"),
+							  .object = buf_str(&object),
+							  .reason = reason,
+							  .status = status,
+						  });
+}
+
 static const struct token_facts *check_token(struct front *f, const struct http_head *head)
 {
 	struct worker *w = f->worker;
@@ -290,11 +312,13 @@ static const struct token_facts *check_token(struct front *f, const struct http_
 		return NULL;
 	}
 	if (!tokens_check(w->tokens, token, snap, w->view.number, clock_unix(), &facts, &err)) {
+		note_denied(f, head, "", 407, err.text);
 		front_refuse(f, 407, "The token is not accepted: %s. Get a new one from %s%s.",
 			     err.text, where, page);
 		return NULL;
 	}
 	if (facts->locked) {
+		note_denied(f, head, facts->subaccount, 403, "the subaccount is locked");
 		front_refuse(f, 403, "Subaccount %s is locked.", facts->subaccount);
 		return NULL;
 	}

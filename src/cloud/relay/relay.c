@@ -309,6 +309,7 @@ static bool make_thread(struct relay *r, unsigned i, const char *where, struct e
 		.proxy = where,
 		.token_url = r->settings.token_url,
 		.limits = r->settings.limits,
+		.denials = r->settings.denials,
 		.directory = r->settings.directory,
 		.on_tunnel = on_tunnel,
 		.elsewhere = find_elsewhere,

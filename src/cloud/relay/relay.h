@@ -13,7 +13,7 @@
 #include "cloud/relay/counters.h"
 #include "cloud/relay/limits.h"
 #include "http/server.h"
-#include "store/store.h"
+#include "store/denials.h"
 
 struct relay;
 
@@ -37,6 +37,7 @@ struct relay_settings {
 	struct relay_limits limits;      /* of applications */
 	struct store *store;             /* lent */
 	struct snapshot_cell *directory; /* lent; struct directory_snapshot */
+	struct denials *denials;         /* lent; refused attempts. NULL: not noted */
 	struct loop *control;            /* lent */
 	struct jobs *jobs;               /* lent; for claims */
 };

@@ -10,6 +10,7 @@
 #include "cloud/relay/registry.h"
 #include "cloud/relay/tokens.h"
 #include "net/listener.h"
+#include "store/denials.h"
 #include "tunnel/tunnel.h"
 
 struct front;
@@ -55,6 +56,7 @@ struct worker_settings {
 	const char *proxy;     /* where to listen; NULL: nowhere (tests) */
 	const char *token_url; /* for texts */
 	struct relay_limits limits;
+	struct denials *denials;         /* lent; NULL: not noted */
 	struct snapshot_cell *directory; /* lent */
 	/* Called on the worker's loop. */
 	void (*on_tunnel)(void *user, const struct worker_tunnel_facts *facts, bool up, bool was_up,

@@ -3,6 +3,7 @@
 #include "cloud/token/token_priv.h"
 #include "crypto/jose.h"
 #include "http/router.h"
+#include "store/denials.h"
 
 static struct token_server *server_of(const struct http_call *call)
 {
@@ -83,6 +84,21 @@ static bool is_throttled(struct http_call *call, const struct client *c)
 	return true;
 }
 
+static void note_denied(struct http_call *call, const struct client *c, unsigned status,
+			const char *reason)
+{
+	const struct cloud_rooms *rooms = call->user;
+	char from[64];
+
+	address_format(&call->peer, from, sizeof(from));
+	denials_note(rooms->denials, &(const struct denial){.who = c->id,
+							    .from = str_of(from),
+							    .what = STR("denied token"),
+							    .object = call->path,
+							    .reason = reason,
+							    .status = status});
+}
+
 static bool verify_client(struct http_call *call, const struct client *c,
 			  struct directory_binding *binding)
 {
@@ -99,10 +115,12 @@ static bool verify_client(struct http_call *call, const struct client *c,
 		return true;
 	case DIRECTORY_CLIENT_WRONG:
 		login_note(t->logins, name, &call->peer, false, clock_now());
+		note_denied(call, c, 401, "unknown client or wrong secret");
 		refuse(call, 401, "invalid_client",
 		       "the client is not known, or its secret is wrong");
 		return false;
 	case DIRECTORY_CLIENT_LOCKED:
+		note_denied(call, c, 403, "the subaccount is locked");
 		refuse(call, 403, "access_denied", "the subaccount is locked");
 		return false;
 	case DIRECTORY_CLIENT_FAILED:
