@@ -39,21 +39,16 @@ static void ready(struct http_call *call)
 	http_answer_text(call, 200, "text/plain", STR("ready\n"));
 }
 
-static void write_http(struct buf *out, const struct http_server *s)
+static void write_est(struct buf *out, const struct ca *ca)
 {
-	if (!s) {
-		return;
-	}
-	struct http_server_counters n = http_server_count(s);
-	daemon_metric(out, "console_connections", "gauge", "Open connections of the console",
-		      n.connections);
-	daemon_metric(out, "console_requests_total", "counter", "Requests that reached a handler",
-		      n.requests);
-	daemon_metric(out, "console_refused_total", "counter",
-		      "Requests refused before a handler: malformed, too slow, too large",
-		      n.refused_400 + n.refused_408 + n.refused_413 + n.refused_431);
-	daemon_metric(out, "console_overload_total", "counter",
-		      "Connections over the maximum, and requests that no job took", n.overload);
+	struct ca_counters n = ca_count(ca);
+
+	daemon_metric(out, "est_enrolled_total", "counter", "First certificates of connectors",
+		      n.enrolled);
+	daemon_metric(out, "est_renewed_total", "counter", "Renewed certificates of connectors",
+		      n.renewed);
+	daemon_metric(out, "est_refused_total", "counter",
+		      "Enrolments and renewals refused: who asked is not allowed to", n.refused);
 }
 
 static void metrics(struct http_call *call)
@@ -75,7 +70,12 @@ static void metrics(struct http_call *call)
 		daemon_metric(&call->out, "tokens_throttled_total", "counter",
 			      "Token requests answered 429", t.throttled);
 	}
-	write_http(&call->out, c->console);
+	write_est(&call->out, c->rooms.ca);
+	const struct daemon_listener listeners[] = {
+		{"console", c->console}, {"tunnel", c->tunnels}, {"metrics", c->metrics}};
+	const struct daemon_pool pools[] = {{"jobs", c->jobs}, {"relay", c->relay_jobs}};
+	daemon_metrics_http(&call->out, listeners, COUNT(listeners));
+	daemon_metrics_jobs(&call->out, pools, COUNT(pools));
 	call->status = 200;
 	http_answer_field(call, "content-type", STR("text/plain; version=0.0.4; charset=utf-8"));
 }

@@ -140,6 +140,10 @@ static void metrics(struct http_call *call)
 	daemon_metric(&call->out, "connector_tunnels", "gauge", "Tunnels that are up", tunnels);
 	link_status_set_unref(links);
 	write_requests(&call->out, &n);
+	const struct daemon_listener listeners[] = {{"admin", c->ui}, {"metrics", c->metrics}};
+	const struct daemon_pool pools[] = {{"jobs", c->jobs}, {"data", c->data_jobs}};
+	daemon_metrics_http(&call->out, listeners, COUNT(listeners));
+	daemon_metrics_jobs(&call->out, pools, COUNT(pools));
 	call->status = 200;
 	http_answer_field(call, "content-type", STR("text/plain; version=0.0.4; charset=utf-8"));
 }

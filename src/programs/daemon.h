@@ -64,4 +64,16 @@ size_t daemon_names(const char *list, char **names, size_t max);
 
 void daemon_metric(struct buf *out, const char *name, const char *type, const char *help,
 		   uint64_t value);
+/* Counters of the HTTP servers that are open, by the label `listener`. */
+struct daemon_listener {
+	const char *name;
+	const struct http_server *server; /* NULL: not open */
+};
+void daemon_metrics_http(struct buf *out, const struct daemon_listener *rows, size_t n);
+/* Jobs that wait for a thread, by the label `pool`. */
+struct daemon_pool {
+	const char *name;
+	const struct jobs *jobs;
+};
+void daemon_metrics_jobs(struct buf *out, const struct daemon_pool *rows, size_t n);
 void daemon_metrics(struct buf *out, struct keys_client *keys, int64_t started_ms);

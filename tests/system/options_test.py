@@ -204,3 +204,22 @@ def case_denied_attempts(world):
     except Failure:
         return
     raise Failure("a changed row was not found")
+
+
+def case_metrics(world):
+    """/metrics has the numbers of EST, tokens, each listener, the key process and waiting jobs, with HELP and TYPE"""
+    world.token()
+    world.replace_subaccount()  # the case before revoked its certificate, and restarts began the counters anew
+    rows = world.metrics().text.splitlines()
+    names = {r.split("{")[0].split(" ")[0] for r in rows if r and not r.startswith("#")}
+    for kind in ("HELP", "TYPE"):
+        said = [r.split()[2] for r in rows if r.startswith("# " + kind)]
+        equal(sorted(said), sorted(names), f"names with {kind}, each once")
+    values = dict(r.rsplit(" ", 1) for r in rows if r and not r.startswith("#"))
+    for name in ("est_enrolled_total", "tokens_issued_total", "keys_calls_total",
+                 'http_requests_total{listener="console"}', 'http_requests_total{listener="tunnel"}'):
+        expect(int(values["drawbridge_" + name]) > 0, f"{name} is 0")
+    for name in ("est_renewed_total", "est_refused_total", "tokens_refused_total", "keys_repeated_total",
+                 "keys_refused_total", "keys_replaced_total", 'jobs_waiting{pool="jobs"}',
+                 'http_connections{listener="metrics"}', "relay_silent_answers_total"):
+        expect("drawbridge_" + name in values, f"{name} is missing")

@@ -15,6 +15,7 @@ struct ca {
 	struct store *store;
 	struct keys_client *keys;
 	_Atomic int64_t leaf_validity_s, renew_expired_s;
+	atomic_ullong counts[CA_COUNTS];
 	char region_host[DIRECTORY_HOST_MAX];
 	struct ca_row root, issuing;
 	struct buf root_pem, issuing_pem, anchors_pem;
@@ -169,6 +170,18 @@ bool ca_open(const struct ca_settings *settings, int64_t now, struct ca **out, s
 	}
 	*out = TAKE(ca);
 	return true;
+}
+
+void ca_note(struct ca *ca, enum ca_count what)
+{
+	atomic_fetch_add(&ca->counts[what], 1);
+}
+
+struct ca_counters ca_count(const struct ca *ca)
+{
+	return (struct ca_counters){.enrolled = atomic_load(&ca->counts[CA_ENROLLED]),
+				    .renewed = atomic_load(&ca->counts[CA_RENEWED]),
+				    .refused = atomic_load(&ca->counts[CA_REFUSED])};
 }
 
 struct str ca_root_pem(const struct ca *ca)

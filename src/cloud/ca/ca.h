@@ -47,6 +47,19 @@ int64_t ca_renew_expired_s(const struct ca *ca);
 void ca_close(struct ca *ca); /* takes NULL */
 DEFINE_AUTO(ca_close, struct ca *)
 
+/* EST's answers so far, for /metrics; any thread. */
+enum ca_count {
+	CA_ENROLLED,
+	CA_RENEWED,
+	CA_REFUSED,
+	CA_COUNTS,
+};
+struct ca_counters {
+	uint64_t enrolled, renewed, refused;
+};
+void ca_note(struct ca *ca, enum ca_count what);
+struct ca_counters ca_count(const struct ca *ca);
+
 struct str ca_root_pem(const struct ca *ca);
 struct str ca_issuing_pem(const struct ca *ca);
 struct str ca_anchors_pem(const struct ca *ca);  /* root, then issuing CA */

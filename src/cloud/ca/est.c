@@ -43,6 +43,7 @@ static void note_denied(struct http_call *call, struct str who, unsigned status,
 	const struct cloud_rooms *rooms = call->user;
 	char from[64];
 
+	ca_note(ca_of(call), CA_REFUSED);
 	address_format(&call->peer, from, sizeof from);
 	denials_note(rooms->denials,
 		     &(const struct denial){.who = who,
@@ -180,7 +181,8 @@ static void set_actor(struct enrolment *e, const char *kind, struct str name)
 	e->actor.who = str_of(e->who);
 }
 
-static void issue(struct http_call *call, struct enrolment *e, const char *issued_to)
+static void issue(struct http_call *call, struct enrolment *e, const char *issued_to,
+		  enum ca_count kind)
 {
 	AUTO_BUF struct buf der = BUF(CERT_DER_MAX);
 	AUTO_BUF struct buf pem = BUF(CERT_DER_MAX * 2);
@@ -195,6 +197,7 @@ static void issue(struct http_call *call, struct enrolment *e, const char *issue
 		http_problem_err(call, &err);
 		return;
 	}
+	ca_note(ca_of(call), kind);
 	cert_add_pem(&pem, buf_str(&der));
 	add_owners(call, str_of(e->subaccount));
 	answer_certs(call, buf_str(&pem));
@@ -264,7 +267,7 @@ static void post_simpleenroll(struct http_call *call)
 			      ? prove_by_token(call, &e, str_trim(str_skip(authorization, 7)))
 			      : prove_by_password(call, &e);
 	if (proven) {
-		issue(call, &e, e.who);
+		issue(call, &e, e.who, CA_ENROLLED);
 	}
 }
 
@@ -299,7 +302,7 @@ static void post_simplereenroll(struct http_call *call)
 		return;
 	}
 	set_actor(&e, "connector:", instance);
-	issue(call, &e, "renewal");
+	issue(call, &e, "renewal", CA_RENEWED);
 }
 
 #define EST "/.well-known/est/{subaccount}/"

@@ -336,6 +336,8 @@ static void an_expired_one_may_renew_while_its_days_last(UNUSED void **state)
 	assert_ok(ca_set_policy(w.ca, 86400, 0, &err), &err);
 	assert_false(ca_set_policy(w.ca, 119, 0, &err));
 	assert_int_equal(ask(&w, &r).status, 401);
+	assert_int_equal(ca_count(w.ca).renewed, 1);
+	assert_int_equal(ca_count(w.ca).refused, 1);
 	world_end(&w);
 }
 
