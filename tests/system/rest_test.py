@@ -261,6 +261,7 @@ def case_forced_disconnect(world):
     """a forced disconnect from the cloud side cuts the tunnel, says so, and can be undone"""
     listed = world.console.must("GET", f"{CLOUD}/subaccounts/{world.subaccount}/connectors").json()["items"]
     mine = next(row for row in listed if row["connected"] and not row["locationId"])
+    equal(mine["version"], world.admin.must("GET", "/api/v1/connector/version").json()["version"], "the version shown")
     path = f"{CLOUD}/subaccounts/{world.subaccount}/connectors/{mine['instance']}/state"
     world.console.must("PUT", path, {"connected": False})
     wait_for(lambda: world.state() != "Connected", "the cut")

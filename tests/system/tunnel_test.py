@@ -145,7 +145,10 @@ def case_revoked(world):
     """a revoked certificate is cut from its open tunnel, and its dials get 403 with the reason"""
     serial = world.certificate()["serialNumber"]
     world.revoke(serial)
-    wait_for(lambda: world.state() != "Connected", "the tunnel being cut")
+    hello = ProxyClient(world.ports.proxy, world.token())
+    wait_for(lambda: hello.get(world.url("/public/hello.txt")).status == 503, "requests being refused")
+    # Much less than a tunnel may take to drain (30 s): what takes no requests is not connected.
+    wait_for(lambda: world.state() == "ConnectFailure", "the failure being shown", 5)
     wait_for(lambda: "revoked" in world.reason().lower(), "the reason being shown")
     world.replace_subaccount()
     equal(ProxyClient(world.ports.proxy, world.token()).get(world.url("/public/hello.txt")).status, 200,
