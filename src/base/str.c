@@ -177,7 +177,7 @@ bool str_to_port(struct str s, uint16_t *out)
 	return true;
 }
 
-static int hex_value(char c)
+int str_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9') {
 		return c - '0';
@@ -192,12 +192,13 @@ bool str_to_hex_bytes(struct str s, uint8_t *out, size_t len)
 		return false;
 	}
 	for (size_t i = 0; i < s.len; i++) {
-		if (hex_value(s.at[i]) < 0) {
+		if (str_hex_digit(s.at[i]) < 0) {
 			return false;
 		}
 	}
 	for (size_t i = 0; i < len; i++) {
-		out[i] = (uint8_t)(hex_value(s.at[2 * i]) << 4 | hex_value(s.at[2 * i + 1]));
+		out[i] =
+			(uint8_t)(str_hex_digit(s.at[2 * i]) << 4 | str_hex_digit(s.at[2 * i + 1]));
 	}
 	return true;
 }
@@ -286,7 +287,7 @@ bool str_is_uuid(struct str s)
 	}
 	for (size_t i = 0; i < s.len; i++) {
 		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-		if (dash ? s.at[i] != '-' : hex_value(s.at[i]) < 0) {
+		if (dash ? s.at[i] != '-' : str_hex_digit(s.at[i]) < 0) {
 			return false;
 		}
 	}

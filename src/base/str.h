@@ -43,6 +43,7 @@ bool str_next_listed(struct str *rest, struct str *member);
 /* Digits only, no sign, no space, nothing behind; false on overflow or an empty string. */
 NODISCARD bool str_to_u64(struct str s, uint64_t *out);
 NODISCARD bool str_to_port(struct str s, uint16_t *out); /* 1 to 65535 */
+int str_hex_digit(char c);                               /* 0 to 15, in either case; -1: none */
 /* Exactly 2 * len hex digits in either case. */
 NODISCARD bool str_to_hex_bytes(struct str s, uint8_t *out, size_t len);
 

@@ -47,17 +47,6 @@ static enum byte_class class_of(char c)
 	return u > 0x7f ? BYTE_NEEDS_ESCAPE : BYTE_PLAIN;
 }
 
-static int hex_of(char c)
-{
-	if (c >= '0' && c <= '9') {
-		return c - '0';
-	}
-	if (c >= 'a' && c <= 'f') {
-		return c - 'a' + 10;
-	}
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static bool is_unreserved(int c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -73,8 +62,8 @@ static bool bad_byte(unsigned char c, size_t at, struct err *err)
 /* "%XX" at `i`: its byte, or -1 with err for what is not accepted. */
 static int escape_at(struct str s, size_t i, struct err *err)
 {
-	int high = i + 2 < s.len ? hex_of(s.at[i + 1]) : -1;
-	int low = i + 2 < s.len ? hex_of(s.at[i + 2]) : -1;
+	int high = i + 2 < s.len ? str_hex_digit(s.at[i + 1]) : -1;
+	int low = i + 2 < s.len ? str_hex_digit(s.at[i + 2]) : -1;
 	if (high < 0 || low < 0) {
 		err_set(err, ERR_PROTOCOL, "the path has a '%%' without two hex digits at %zu", i);
 		return -1;

@@ -2,23 +2,6 @@
 
 #include "net/address.h"
 
-/* Fields between the cloud side and the connector; no back end ever sees one. */
-static bool is_platform_field(struct str name)
-{
-	static const struct str prefixes[] = {
-		STR("sap-connectivity-"),
-		STR("sap-cp-connectivity-"),
-		STR("drawbridge-"),
-		STR("proxy-"),
-	};
-	for (size_t i = 0; i < COUNT(prefixes); i++) {
-		if (str_starts_nocase(name, prefixes[i])) {
-			return true;
-		}
-	}
-	return false;
-}
-
 /* An empty array with room for the fields of `in` and ours. */
 static bool start_fields(const struct http_head *in, struct arena *arena, struct http_head *out,
 			 struct err *err)
@@ -67,7 +50,7 @@ bool rewrite_request(const struct http_head *in, bool has_body, const struct acc
 	}
 	for (size_t i = 0; i < in->n_fields; i++) {
 		const struct http_field *f = &in->fields[i];
-		if (is_platform_field(f->name) || http_is_framing(f->name) ||
+		if (http_is_platform(f->name) || http_is_framing(f->name) ||
 		    str_eq_nocase(f->name, STR("te")) || str_eq_nocase(f->name, STR("host")) ||
 		    (m->host_internal && str_eq_nocase(f->name, STR("x-forwarded-host")))) {
 			continue;
@@ -245,7 +228,7 @@ bool rewrite_trailers(const struct http_head *in, struct arena *arena, struct ht
 	}
 	for (size_t i = 0; i < in->n_fields; i++) {
 		struct str name = in->fields[i].name;
-		if (!is_platform_field(name) && !http_is_framing(name) &&
+		if (!http_is_platform(name) && !http_is_framing(name) &&
 		    !str_eq_nocase(name, STR("host"))) {
 			out->fields[out->n_fields++] = in->fields[i];
 		}

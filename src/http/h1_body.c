@@ -42,21 +42,10 @@ static enum h1_outcome refuse(struct err *err, const char *why)
 	return H1_BAD;
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9') {
-		return c - '0';
-	}
-	if (c >= 'a' && c <= 'f') {
-		return c - 'a' + 10;
-	}
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* One byte of "1a2b;ext=v CRLF". NULL: fine. */
 static const char *step_size(struct h1_body *b, char c)
 {
-	int digit = hex_value(c);
+	int digit = str_hex_digit(c);
 	if (++b->line_len > H1_CHUNK_LINE_MAX) {
 		return "a chunk line that does not end";
 	}

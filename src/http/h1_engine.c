@@ -47,44 +47,38 @@ static void note_connection(struct said *said, struct str list)
 	}
 }
 
-/* Most names of that length differ in the first letter already. */
-static bool is(struct str name, struct str lower)
-{
-	return (name.at[0] | 0x20) == lower.at[0] && str_eq_nocase(name, lower);
-}
-
 /* By length first: a field that says nothing about framing costs one jump. */
 static void note(struct said *said, const struct http_field *f)
 {
 	switch (f->name.len) {
 	case 4:
-		if (is(f->name, STR("host"))) {
+		if (http_is_named(f->name, STR("host"))) {
 			count(&said->hosts);
 			said->host = f->value;
 		}
 		break;
 	case 6:
-		if (is(f->name, STR("expect"))) {
+		if (http_is_named(f->name, STR("expect"))) {
 			said->expect = str_eq_nocase(f->value, STR("100-continue"));
 			said->expect_unknown |= !said->expect;
 		}
 		break;
 	case 7:
-		said->upgrade_field |= is(f->name, STR("upgrade"));
+		said->upgrade_field |= http_is_named(f->name, STR("upgrade"));
 		break;
 	case 10:
-		if (is(f->name, STR("connection"))) {
+		if (http_is_named(f->name, STR("connection"))) {
 			note_connection(said, f->value);
 		}
 		break;
 	case 14:
-		if (is(f->name, STR("content-length"))) {
+		if (http_is_named(f->name, STR("content-length"))) {
 			count(&said->lengths);
 			said->length = f->value;
 		}
 		break;
 	case 17:
-		if (is(f->name, STR("transfer-encoding"))) {
+		if (http_is_named(f->name, STR("transfer-encoding"))) {
 			count(&said->codings);
 			said->coding = f->value;
 		}

@@ -105,10 +105,20 @@ bool http_add(struct http_head *head, struct str name, struct str value)
 	return true;
 }
 
-/* Most names of that length differ in the first letter already: one comparison, no call. */
-static bool is(struct str name, struct str lower)
+bool http_is_platform(struct str name)
 {
-	return (name.at[0] | 0x20) == lower.at[0] && str_eq_nocase(name, lower);
+	static const struct str prefixes[] = {
+		STR("sap-connectivity-"),
+		STR("sap-cp-connectivity-"),
+		STR("drawbridge-"),
+		STR("proxy-"),
+	};
+	for (size_t i = 0; i < COUNT(prefixes); i++) {
+		if (str_starts_nocase(name, prefixes[i])) {
+			return true;
+		}
+	}
+	return false;
 }
 
 /* By length first: names that match nothing cost one jump. */
@@ -116,15 +126,16 @@ bool http_is_framing(struct str name)
 {
 	switch (name.len) {
 	case 7:
-		return is(name, STR("upgrade"));
+		return http_is_named(name, STR("upgrade"));
 	case 10:
-		return is(name, STR("connection")) || is(name, STR("keep-alive"));
+		return http_is_named(name, STR("connection")) ||
+		       http_is_named(name, STR("keep-alive"));
 	case 14:
-		return is(name, STR("content-length"));
+		return http_is_named(name, STR("content-length"));
 	case 16:
-		return is(name, STR("proxy-connection"));
+		return http_is_named(name, STR("proxy-connection"));
 	case 17:
-		return is(name, STR("transfer-encoding"));
+		return http_is_named(name, STR("transfer-encoding"));
 	default:
 		return false;
 	}
@@ -134,19 +145,19 @@ bool http_is_sensitive(struct str name)
 {
 	switch (name.len) {
 	case 6:
-		return is(name, STR("cookie"));
+		return http_is_named(name, STR("cookie"));
 	case 10:
-		return is(name, STR("set-cookie"));
+		return http_is_named(name, STR("set-cookie"));
 	case 12:
-		return is(name, STR("x-user-token"));
+		return http_is_named(name, STR("x-user-token"));
 	case 13:
-		return is(name, STR("authorization"));
+		return http_is_named(name, STR("authorization"));
 	case 19:
-		return is(name, STR("proxy-authorization"));
+		return http_is_named(name, STR("proxy-authorization"));
 	case 31:
-		return is(name, STR("sap-connectivity-authentication"));
+		return http_is_named(name, STR("sap-connectivity-authentication"));
 	case 41:
-		return is(name, STR("sap-connectivity-technical-authentication"));
+		return http_is_named(name, STR("sap-connectivity-technical-authentication"));
 	default:
 		return false;
 	}

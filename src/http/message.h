@@ -68,6 +68,16 @@ bool http_is_hop_by_hop(const struct http_head *head, struct str name);
  * Connection says: connection, keep-alive, proxy-connection, transfer-encoding, upgrade,
  * content-length. */
 bool http_is_framing(struct str name);
+/* Fields between application, cloud side and connector (SAP-Connectivity-*, SAP-CP-Connectivity-*,
+ * Drawbridge-*, Proxy-*): the relay takes those of applications off, or they could speak for it;
+ * the connector takes all off, no back end ever sees one. */
+bool http_is_platform(struct str name);
+/* Both are not empty, `lower` is lower case. Most names of a length differ in the first letter
+ * already: one comparison, no call. */
+static inline bool http_is_named(struct str name, struct str lower)
+{
+	return (name.at[0] | 0x20) == lower.at[0] && str_eq_nocase(name, lower);
+}
 /* Credentials: authorization, proxy-authorization, cookie, set-cookie, token headers. */
 bool http_is_sensitive(struct str name);
 const char *http_reason(unsigned status);          /* "Not Found"; "" when unknown */

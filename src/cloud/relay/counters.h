@@ -26,6 +26,7 @@
 	X(refused_no_tunnel_total, counter, "503: no connector for subaccount and location")       \
 	X(refused_queue_total, counter,                                                            \
 	  "503: the tenant's queue is full, or waiting took too long")                             \
+	X(refused_cancels_total, counter, "429: the subaccount gave up too many requests")         \
 	X(failed_in_tunnel_total, counter, "502: the tunnel or its stream ended before an answer") \
 	X(broken_answers_total, counter, "Answers cut short because stream or tunnel ended")       \
 	X(silent_answers_total, counter, "504: no byte of an answer came in time")                 \

@@ -118,6 +118,13 @@ static void on_timer(struct loop_timer *timer)
 
 /* ---- the end ---- */
 
+struct str front_subaccount(const struct front *f)
+{
+	struct str key = str_of(f->key);
+
+	return str_first(key, str_find(key, '/'));
+}
+
 void front_let_go(struct front *f, int code)
 {
 	if (f->h2 == NULL) {
@@ -127,6 +134,7 @@ void front_let_go(struct front *f, int code)
 	if (code != FRONT_H2_NONE) {
 		h2_reset(f->h2, (uint32_t)code);
 		tunnel_flush(f->via->tunnel);
+		cancels_note(f->worker->cancels, front_subaccount(f), loop_now(f->worker->loop));
 	}
 	f->via->entry.streams--;
 	f->worker->counters.requests_open--;

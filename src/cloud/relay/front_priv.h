@@ -60,6 +60,7 @@ void front_deadline(struct front *f, msec_t after);
 void front_watch(struct front *f); /* the deadline of a request that has a stream */
 /* Gives the stream up: no more events of it. `code`: RST_STREAM with it, or -1 for none. */
 void front_let_go(struct front *f, int code);
+struct str front_subaccount(const struct front *f); /* of the place */
 /* The answer is complete: the next request, or the end. */
 void front_next_request(struct front *f);
 /* ---- front_request.c ---- */

@@ -26,14 +26,6 @@ void front_move(struct front *f)
 
 /* ---- the request's body ---- */
 
-static bool is_ours(struct str name)
-{
-	return str_starts_nocase(name, STR("sap-connectivity-")) ||
-	       str_starts_nocase(name, STR("proxy-")) ||
-	       str_starts_nocase(name, STR("drawbridge-")) ||
-	       str_starts_nocase(name, STR("sap-cp-connectivity-"));
-}
-
 /* What concerns this hop or is meant for us stays here. */
 static void strip(struct http_head *head)
 {
@@ -44,7 +36,7 @@ static void strip(struct http_head *head)
 	/* Judged before any is moved: Connection may name others, before or behind it. */
 	for (size_t i = 0; i < n; i++) {
 		struct str name = head->fields[i].name;
-		drop[i] = is_ours(name) || http_is_hop_by_hop(head, name) ||
+		drop[i] = http_is_platform(name) || http_is_hop_by_hop(head, name) ||
 			  str_eq_nocase(name, STR("host"));
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -343,6 +335,18 @@ static bool find_place(struct front *f, const struct http_head *head, const char
 	return true;
 }
 
+static bool may_ask(struct front *f)
+{
+	if (cancels_wait(f->worker->cancels, front_subaccount(f), loop_now(f->worker->loop)) == 0) {
+		return true;
+	}
+	front_refuse(f, 429,
+		     "The applications of this subaccount gave up too many requests (limit: %d at "
+		     "once, %d in a second).",
+		     (int)CANCELS_BURST, 1000 / CANCELS_COST_MS);
+	return false;
+}
+
 static void begin(struct front *f, struct http_head *head)
 {
 	f->is_head = str_eq(head->method, STR("HEAD"));
@@ -360,7 +364,7 @@ static void begin(struct front *f, struct http_head *head)
 		return;
 	}
 	const struct token_facts *facts = check_token(f, head);
-	if (facts != NULL && find_place(f, head, facts->subaccount)) {
+	if (facts != NULL && find_place(f, head, facts->subaccount) && may_ask(f)) {
 		route(f, head);
 	}
 }

@@ -23,6 +23,9 @@ static void count(struct relay_counters *c, unsigned status)
 	case 408:
 		c->refused_slow_total++;
 		break;
+	case 429:
+		c->refused_cancels_total++;
+		break;
 	case 502:
 		c->failed_in_tunnel_total++;
 		break;
@@ -37,6 +40,7 @@ static void count(struct relay_counters *c, unsigned status)
 
 static void write_answer(struct front *f, unsigned status, struct str text, bool keep)
 {
+	char seconds[24];
 	struct http_field fields[5];
 	struct http_head head = {.status = status,
 				 .minor = 1,
@@ -61,6 +65,13 @@ static void write_answer(struct front *f, unsigned status, struct str text, bool
 	if (status == 503) {
 		fields[head.n_fields++] =
 			(struct http_field){.name = STR("Retry-After"), .value = STR("2")};
+	}
+	if (status == 429) {
+		msec_t wait = cancels_wait(f->worker->cancels, front_subaccount(f),
+					   loop_now(f->worker->loop));
+		snprintf(seconds, sizeof(seconds), "%lld", (long long)wait / 1000 + 1);
+		fields[head.n_fields++] =
+			(struct http_field){.name = STR("Retry-After"), .value = str_of(seconds)};
 	}
 	buf_reset(&f->worker->room);
 	h1_write_response(&f->worker->room, &head, keep);

@@ -361,6 +361,7 @@ bool worker_new(struct loop *l, const struct worker_settings *settings, struct w
 	random_bytes(&seed, sizeof(seed));
 	w->registry = registry_new(usable, seed);
 	w->tokens = tokens_new();
+	w->cancels = cancels_new();
 	w->view.cell = settings->directory;
 	w->arena = arena_new(ARENA_FIRST, ARENA_MAX);
 	w->room = BUF(ROOM_MAX);
@@ -386,6 +387,7 @@ void worker_free(struct worker *w)
 	loop_timer_cancel(w->loop, &w->last_call);
 	registry_free(w->registry);
 	tokens_free(w->tokens);
+	cancels_free(w->cancels);
 	snapshot_view_fini(&w->view);
 	arena_free(w->arena);
 	buf_fini(&w->room);

@@ -5,6 +5,7 @@
  * Everything here belongs to the worker's loop. Workers reach each other and the control loop by
  * messages only. Open struct: the files of this room are its parts; nobody else includes this.
  */
+#include "cloud/relay/cancels.h"
 #include "cloud/relay/counters.h"
 #include "cloud/relay/limits.h"
 #include "cloud/relay/registry.h"
@@ -81,6 +82,7 @@ struct worker {
 	struct worker_settings settings;
 	struct registry *registry;
 	struct tokens *tokens;
+	struct cancels *cancels;
 	struct snapshot_view view;
 	struct listener *listener;
 	struct worker_tunnel *tunnels;

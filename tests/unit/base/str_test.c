@@ -136,6 +136,17 @@ TEST(malformed_utf8_is_refused)
 	}
 }
 
+TEST(a_hex_digit_has_its_value_and_other_bytes_have_none)
+{
+	for (int c = 0; c < 256; c++) {
+		const char text[] = {(char)c, 0};
+		char *end = NULL;
+		bool is_digit = strspn(text, "0123456789abcdefABCDEF") == 1;
+		assert_int_equal(str_hex_digit((char)c),
+				 is_digit ? (int)strtol(text, &end, 16) : -1);
+	}
+}
+
 TEST(a_uuid_has_its_dashes_in_place)
 {
 	assert_true(str_is_uuid(STR("0f9a7c1e-5b1d-4c3e-9B1a-000000000001")));
@@ -156,6 +167,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_copy_that_does_not_fit_leaves_an_empty_text),
 	cmocka_unit_test(secrets_compare_by_content),
 	cmocka_unit_test(malformed_utf8_is_refused),
+	cmocka_unit_test(a_hex_digit_has_its_value_and_other_bytes_have_none),
 	cmocka_unit_test(a_uuid_has_its_dashes_in_place),
 };
 UNIT_MAIN(tests)

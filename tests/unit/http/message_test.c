@@ -126,6 +126,17 @@ TEST(tokens_and_values_are_told_apart)
 	assert_false(http_method_is_idempotent(STR("put")));
 }
 
+TEST(the_platforms_fields_are_known_by_their_beginning)
+{
+	assert_true(http_is_platform(STR("SAP-Connectivity-SCC-Location_ID")));
+	assert_true(http_is_platform(STR("sap-cp-connectivity-x")));
+	assert_true(http_is_platform(STR("Drawbridge-Client")));
+	assert_true(http_is_platform(STR("PROXY-authorization")));
+	assert_false(http_is_platform(STR("proxy")));
+	assert_false(http_is_platform(STR("x-drawbridge-client")));
+	assert_false(http_is_platform(STR("")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,6 +146,7 @@ int main(void)
 		cmocka_unit_test(credentials_are_sensitive),
 		cmocka_unit_test(credentials_of_a_connection_are_seen_wherever_they_stand),
 		cmocka_unit_test(reasons_are_found),
+		cmocka_unit_test(the_platforms_fields_are_known_by_their_beginning),
 		cmocka_unit_test(tokens_and_values_are_told_apart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -307,6 +307,29 @@ TEST(an_application_that_goes_away_cancels_the_request_at_the_back_end)
 	stage_stop(&s);
 }
 
+TEST(a_subaccount_that_gives_up_too_many_requests_waits)
+{
+	struct stage s;
+
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	for (int i = 0; i < CANCELS_BURST - 1; i++) {
+		cancels_note(s.worker->cancels, STR(FAKE_SUBACCOUNT), s.now);
+	}
+	stage_ask(&s, GET_IT);
+	assert_int_equal(s.connector.requests, 1);
+	stage_hang_up(&s);
+	stage_ask(&s, GET_IT);
+	assert_int_equal(s.connector.requests, 1);
+	assert_true(str_contains(buf_str(&s.answer), STR("HTTP/1.1 429 Too Many Requests\r\n")));
+	assert_true(str_contains(buf_str(&s.answer), STR("Retry-After: 1\r\n")));
+	assert_int_equal(s.worker->counters.refused_cancels_total, 1);
+	stage_wait(&s, CANCELS_COST_MS);
+	stage_ask(&s, GET_IT);
+	assert_int_equal(s.connector.requests, 2);
+	stage_stop(&s);
+}
+
 TEST(an_answer_that_breaks_off_breaks_the_connection)
 {
 	struct stage s;
@@ -911,6 +934,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_large_answer_arrives_in_order_whatever_its_pieces),
 	cmocka_unit_test(an_application_that_does_not_read_gets_no_more_credit),
 	cmocka_unit_test(an_application_that_goes_away_cancels_the_request_at_the_back_end),
+	cmocka_unit_test(a_subaccount_that_gives_up_too_many_requests_waits),
 	cmocka_unit_test(an_answer_that_breaks_off_breaks_the_connection),
 	cmocka_unit_test(a_tunnel_that_dies_before_an_answer_gives_502_with_the_reason),
 	cmocka_unit_test(an_idempotent_request_waits_for_the_next_tunnel_when_its_own_died),
