@@ -161,6 +161,21 @@ def case_bad_options(world):
         expect(not os.path.exists(place.state), "the state folder was made")
 
 
+def case_no_key_process(world):
+    """a key process that is not there ends the daemon, with the path and the setting named"""
+    for kind in PROGRAMS:
+        place = Place(world, kind)
+        place.refuses(place.program("--keyd-path", "/nowhere/keyd"), "/nowhere/keyd", "keyd.path")
+        expect(not os.path.exists(place.state), "the state folder was made")
+
+
+def case_bad_region(world):
+    """a region host that is no host and port is refused by name, also a wrong port"""
+    for region in ("relay:9444:1", "relay:many", "relay:0", "relay:70000"):
+        place = Place(world, "cloud")
+        place.refuses(place.program("--region-host", region), region, "region.host")
+
+
 def case_bad_file(world):
     """a mistake in the settings file is named with file and line; a file that was named must be there"""
     for kind in PROGRAMS:
