@@ -197,6 +197,7 @@ static void run_timers(struct loop *l)
 static void queue_add(struct loop_queue *q, struct loop_task *task)
 {
 	task->next = NULL;
+	task->prev = q->last;
 	task->queued = true;
 	*q->last = task;
 	q->last = &task->next;
@@ -211,28 +212,24 @@ void loop_defer(struct loop *l, enum loop_phase phase, struct loop_task *task,
 	}
 }
 
-static bool queue_remove(struct loop_queue *q, struct loop_task *task)
-{
-	for (struct loop_task **at = &q->first; *at != NULL; at = &(*at)->next) {
-		if (*at != task) {
-			continue;
-		}
-		*at = task->next;
-		if (q->last == &task->next) {
-			q->last = at;
-		}
-		return true;
-	}
-	return false;
-}
-
 void loop_undefer(struct loop *l, struct loop_task *task)
 {
-	for (int i = 0; task->queued && i < LOOP_PHASES; i++) {
-		if (queue_remove(&l->queues[i], task) || queue_remove(&l->next_turn[i], task)) {
-			task->queued = false;
+	if (!task->queued) {
+		return;
+	}
+	*task->prev = task->next;
+	if (task->next != NULL) {
+		task->next->prev = task->prev;
+	}
+	for (int i = 0; i < LOOP_PHASES; i++) { /* of the queue that it was the last of */
+		struct loop_queue *queues[] = {&l->queues[i], &l->next_turn[i]};
+		for (size_t n = 0; n < COUNT(queues); n++) {
+			if (queues[n]->last == &task->next) {
+				queues[n]->last = task->prev;
+			}
 		}
 	}
+	task->queued = false;
 }
 
 static void run_phase(struct loop *l, enum loop_phase phase)
@@ -242,7 +239,9 @@ static void run_phase(struct loop *l, enum loop_phase phase)
 	while (q->first != NULL) {
 		struct loop_task *task = q->first;
 		q->first = task->next;
-		if (q->first == NULL) {
+		if (q->first != NULL) {
+			q->first->prev = &q->first;
+		} else {
 			q->last = &q->first;
 		}
 		task->queued = false;
@@ -271,6 +270,7 @@ static bool start_turn(struct loop *l)
 	for (int i = 0; i < LOOP_PHASES; i++) {
 		if (l->next_turn[i].first != NULL) {
 			*l->queues[i].last = l->next_turn[i].first;
+			l->next_turn[i].first->prev = l->queues[i].last;
 			l->queues[i].last = l->next_turn[i].last;
 			l->next_turn[i] = (struct loop_queue){.last = &l->next_turn[i].first};
 		}

@@ -43,7 +43,7 @@ enum loop_phase {
 };
 
 struct loop_task {
-	struct loop_task *next; /* the loop's */
+	struct loop_task *next, **prev; /* the loop's: prev is what points to this one */
 	bool queued;
 	uint32_t turn; /* the loop's: the last turn that it ran in */
 	void (*fn)(struct loop_task *task);

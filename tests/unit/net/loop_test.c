@@ -66,6 +66,78 @@ TEST(phases_run_in_order_and_a_task_once_per_turn)
 	loop_free(l);
 }
 
+struct lettered {
+	struct loop_task task;
+	char letter;
+	bool again;
+};
+
+static void on_lettered(struct loop_task *t)
+{
+	struct lettered *own = CONTAINER_OF(t, struct lettered, task);
+
+	note(own->letter);
+	if (own->again) {
+		own->again = false;
+		loop_defer(task_loop, LOOP_ACT, t, on_lettered);
+	}
+}
+
+static void defer_all(struct loop *l, struct lettered *tasks, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		tasks[i].letter = (char)('a' + i);
+		loop_defer(l, LOOP_ACT, &tasks[i].task, on_lettered);
+	}
+}
+
+TEST(a_task_leaves_its_queue_from_any_place)
+{
+	struct loop *l = task_loop = start();
+	struct lettered t[5] = {0}, late = {.letter = 'z'};
+
+	defer_all(l, t, COUNT(t));
+	loop_undefer(l, &t[0].task); /* first, middle, last */
+	loop_undefer(l, &t[2].task);
+	loop_undefer(l, &t[4].task);
+	loop_undefer(l, &t[4].task);
+	loop_defer(l, LOOP_ACT, &late.task, on_lettered); /* behind the new last one */
+	(void)loop_turn(l, 0);
+	assert_string_equal(trace, "bdz");
+	(void)loop_turn(l, 0);
+	/* Those of the turn after, behind one that waits for this one. */
+	trace[0] = '\0';
+	for (size_t i = 0; i < COUNT(t); i++) {
+		t[i].again = true;
+	}
+	defer_all(l, t, COUNT(t));
+	(void)loop_turn(l, 0);
+	(void)loop_turn(l, 0);
+	assert_string_equal(trace, "abcdeabcde");
+	trace[0] = '\0';
+	for (size_t i = 0; i < COUNT(t); i++) {
+		t[i].again = true;
+	}
+	defer_all(l, t, COUNT(t));
+	(void)loop_turn(l, 0);
+	loop_undefer(l, &t[0].task);
+	loop_undefer(l, &t[4].task);
+	loop_defer(l, LOOP_ACT, &late.task, on_lettered);
+	(void)loop_turn(l, 0);
+	(void)loop_turn(l, 0);
+	assert_string_equal(trace, "abcdezbcd");
+	for (size_t i = 0; i < COUNT(t); i++) { /* an empty queue takes new ones */
+		loop_defer(l, LOOP_ACT, &t[i].task, on_lettered);
+		loop_undefer(l, &t[i].task);
+	}
+	trace[0] = '\0';
+	loop_defer(l, LOOP_ACT, &late.task, on_lettered);
+	(void)loop_turn(l, 0);
+	(void)loop_turn(l, 0);
+	assert_string_equal(trace, "z");
+	loop_free(l);
+}
+
 static void on_timer_a(struct loop_timer *t UNUSED)
 {
 	note('a');
@@ -287,6 +359,7 @@ TEST(buffers_are_reused_and_big_ones_given_back)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(phases_run_in_order_and_a_task_once_per_turn),
+	cmocka_unit_test(a_task_leaves_its_queue_from_any_place),
 	cmocka_unit_test(timers_fire_when_due_and_a_due_one_cannot_hold_the_turn),
 	cmocka_unit_test(a_removed_descriptor_gets_no_event_although_it_was_ready_too),
 	cmocka_unit_test(what_was_not_read_comes_again),
