@@ -39,11 +39,8 @@ struct loop {
 	void (*on_signal)(int signal, void *user);
 	void *signal_user;
 
-	char *scratch, *cipher_in;
-	struct buf cipher_out;
+	struct loop_buffers buffers;
 	struct loop_orphan *orphans;
-	struct buf pool[LOOP_POOL_BUFS];
-	size_t n_pool;
 };
 
 static void on_wake(struct loop_io *io, unsigned ready)
@@ -80,7 +77,7 @@ bool loop_new(struct loop **out, struct err *err)
 		l->queues[i].last = &l->queues[i].first;
 		l->next_turn[i].last = &l->next_turn[i].first;
 	}
-	l->cipher_out = BUF(SIZE_MAX / 2);
+	loop_buffers_init(&l->buffers);
 	if (!open_all(l, err)) {
 		loop_free(l);
 		return false;
@@ -390,12 +387,7 @@ void loop_free(struct loop *l)
 	close_fd(l->epoll);
 	close_fd(l->wake);
 	heap_fini(&l->timers);
-	buf_fini(&l->cipher_out);
-	for (size_t i = 0; i < l->n_pool; i++) {
-		buf_fini(&l->pool[i]);
-	}
-	free(l->scratch);
-	free(l->cipher_in);
+	loop_buffers_fini(&l->buffers);
 	free(l);
 }
 
@@ -462,42 +454,7 @@ bool loop_signals(struct loop *l, const int *signals, size_t n, void (*fn)(int s
 	return true;
 }
 
-/* ---- buffers that streams share ---- */
-
-char *loop_scratch(struct loop *l)
+struct loop_buffers *loop_buffers(struct loop *l)
 {
-	if (l->scratch == NULL) {
-		l->scratch = must_alloc(LOOP_SCRATCH + LOOP_SCRATCH_SLACK);
-	}
-	return l->scratch;
-}
-
-char *loop_cipher_in(struct loop *l)
-{
-	if (l->cipher_in == NULL) {
-		l->cipher_in = must_alloc(LOOP_SCRATCH);
-	}
-	return l->cipher_in;
-}
-
-struct buf *loop_cipher_out(struct loop *l)
-{
-	buf_reset(&l->cipher_out);
-	return &l->cipher_out;
-}
-
-struct buf loop_buf_get(struct loop *l)
-{
-	return l->n_pool > 0 ? l->pool[--l->n_pool] : BUF(SIZE_MAX / 2);
-}
-
-void loop_buf_put(struct loop *l, struct buf *take)
-{
-	if (take->at != NULL && take->cap <= LOOP_POOL_BUF_MAX && l->n_pool < LOOP_POOL_BUFS) {
-		buf_reset(take);
-		l->pool[l->n_pool++] = *take;
-	} else {
-		buf_fini(take);
-	}
-	*take = (struct buf){.max = SIZE_MAX / 2};
+	return &l->buffers;
 }

@@ -12,6 +12,16 @@ enum {
 					 */
 };
 
+struct loop_buffers {
+	char *scratch, *cipher_in; /* NULL until they are needed */
+	struct buf cipher_out;
+	struct buf pool[LOOP_POOL_BUFS];
+	size_t n_pool;
+};
+void loop_buffers_init(struct loop_buffers *b);
+void loop_buffers_fini(struct loop_buffers *b);
+struct loop_buffers *loop_buffers(struct loop *l); /* lent by the loop */
+
 char *loop_cipher_in(struct loop *l);        /* LOOP_SCRATCH bytes for ciphertext that came */
 struct buf *loop_cipher_out(struct loop *l); /* empty; for ciphertext to send */
 /* A buffer without bytes, with memory from an earlier use where there is some. */

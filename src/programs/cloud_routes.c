@@ -11,32 +11,11 @@ bool cloud_authorize(struct http_call *call)
 	return console_authorize(call, cloud_of(call)->rooms.console);
 }
 
-static void health(struct http_call *call)
-{
-	http_answer_text(call, 200, "text/plain", STR("ok\n"));
-}
-
 static void ready(struct http_call *call)
 {
-	struct cloud *c = cloud_of(call);
-	struct err err;
-	struct db *db;
-	uint32_t pid;
+	const struct cloud *c = cloud_of(call);
 
-	if (c->ending) {
-		http_problem(call, 503, "this server is ending");
-		return;
-	}
-	if (!store_take(c->store, &db, &err)) {
-		http_problem(call, 503, "not ready: %s", err.text);
-		return;
-	}
-	store_give(c->store, db);
-	if (!keys_ping(c->keys, &pid, &err)) {
-		http_problem(call, 503, "not ready: %s", err.text);
-		return;
-	}
-	http_answer_text(call, 200, "text/plain", STR("ready\n"));
+	daemon_ready(call, c->ending, c->store, c->keys);
 }
 
 static void write_est(struct buf *out, const struct ca *ca)
@@ -81,7 +60,8 @@ static void metrics(struct http_call *call)
 }
 
 static const struct http_route health_routes[] = {
-	{"GET", "/healthz", health, HTTP_ROUTE_OPEN, "The process lives", NULL, "text/plain", 0},
+	{"GET", "/healthz", daemon_health, HTTP_ROUTE_OPEN, "The process lives", NULL, "text/plain",
+	 0},
 	{"GET", "/readyz", ready, HTTP_ROUTE_OPEN, "Database and key process answer", NULL,
 	 "text/plain", 0},
 	{.method = NULL},

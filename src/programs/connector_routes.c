@@ -148,36 +148,15 @@ static void metrics(struct http_call *call)
 	http_answer_field(call, "content-type", STR("text/plain; version=0.0.4; charset=utf-8"));
 }
 
-static void health(struct http_call *call)
-{
-	http_answer_text(call, 200, "text/plain", STR("ok\n"));
-}
-
 static void ready(struct http_call *call)
 {
-	struct connector *c = call->user;
-	struct err err;
-	struct db *db;
-	uint32_t pid;
+	const struct connector *c = call->user;
 
-	if (c->ending) {
-		http_problem(call, 503, "this program is ending");
-		return;
-	}
-	if (!store_take(c->store, &db, &err)) {
-		http_problem(call, 503, "not ready: %s", err.text);
-		return;
-	}
-	store_give(c->store, db);
-	if (!keys_ping(c->keys, &pid, &err)) {
-		http_problem(call, 503, "not ready: %s", err.text);
-		return;
-	}
-	http_answer_text(call, 200, "text/plain", STR("ready\n"));
+	daemon_ready(call, c->ending, c->store, c->keys);
 }
 
 static const struct http_route routes[] = {
-	{"GET", "/healthz", health, 0, "The process lives", NULL, "text/plain", 0},
+	{"GET", "/healthz", daemon_health, 0, "The process lives", NULL, "text/plain", 0},
 	{"GET", "/readyz", ready, 0, "Database and key process answer", NULL, "text/plain", 0},
 	{"GET", "/metrics", metrics, 0, "Numbers in the text form of Prometheus", NULL,
 	 "text/plain", 0},

@@ -445,3 +445,33 @@ void daemon_metrics(struct buf *out, struct keys_client *keys, int64_t started_m
 	daemon_metric(out, "keys_replaced_total", "counter", "Restarts of the key process",
 		      k.replaced);
 }
+
+/* ---- health ---- */
+
+void daemon_health(struct http_call *call)
+{
+	http_answer_text(call, 200, "text/plain", STR("ok\n"));
+}
+
+void daemon_ready(struct http_call *call, bool ending, struct store *store,
+		  struct keys_client *keys)
+{
+	struct err err;
+	struct db *db;
+	uint32_t pid;
+
+	if (ending) {
+		http_problem(call, 503, "this program is ending");
+		return;
+	}
+	if (!store_take(store, &db, &err)) {
+		http_problem(call, 503, "not ready: %s", err.text);
+		return;
+	}
+	store_give(store, db);
+	if (!keys_ping(keys, &pid, &err)) {
+		http_problem(call, 503, "not ready: %s", err.text);
+		return;
+	}
+	http_answer_text(call, 200, "text/plain", STR("ready\n"));
+}

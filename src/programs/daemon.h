@@ -7,6 +7,7 @@
 
 #include "http/server.h"
 #include "keys/client.h"
+#include "store/store.h"
 
 struct daemon_place {
 	const char *name; /* "drawbridge-cloud" */
@@ -76,4 +77,8 @@ struct daemon_pool {
 	const struct jobs *jobs;
 };
 void daemon_metrics_jobs(struct buf *out, const struct daemon_pool *rows, size_t n);
+/* Handlers of both programs: /healthz, and the judgement behind /readyz. */
+void daemon_health(struct http_call *call);
+void daemon_ready(struct http_call *call, bool ending, struct store *store,
+		  struct keys_client *keys);
 void daemon_metrics(struct buf *out, struct keys_client *keys, int64_t started_ms);
