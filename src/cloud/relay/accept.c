@@ -11,7 +11,9 @@
 enum {
 	HEARD_LOOK_MS = 20,
 	OWNERS_MAX = 1024,
-	HANDOVER_MS = 5000, /* for the 101 to leave */
+	/* For the 101 to leave: a peer that reads nothing would keep its place among the tenant's
+	 * tunnels for ever. */
+	HANDOVER_MS = 5000,
 };
 
 /* ---- does the holder live? ---- */
@@ -308,6 +310,8 @@ static bool judge(struct http_call *call, struct relay *r, struct ptth_request *
 
 struct admission {
 	struct relay *relay;
+	struct stream *stream; /* ours between upgrade and hand-over */
+	struct loop_timer timer;
 	struct worker_tunnel_facts facts;
 	unsigned worker;
 	bool replace;
@@ -324,6 +328,18 @@ static void abandon(struct admission *a)
 	free(a);
 }
 
+static void give_up(struct admission *a)
+{
+	loop_timer_cancel(a->relay->settings.control, &a->timer);
+	stream_close(a->stream);
+	abandon(a);
+}
+
+static void on_overdue(struct loop_timer *timer)
+{
+	give_up(CONTAINER_OF(timer, struct admission, timer));
+}
+
 /* The 101 must have left before the connection can change its thread. */
 static void hand_over(struct stream *s, enum stream_event event, void *user)
 {
@@ -335,14 +351,14 @@ static void hand_over(struct stream *s, enum stream_event event, void *user)
 	case STREAM_READABLE:
 	case STREAM_SENT:
 		if (stream_detach(s, &parts)) {
+			loop_timer_cancel(a->relay->settings.control, &a->timer);
 			relay_place_tunnel(a->relay, &a->facts, a->worker, a->replace, &parts);
 			free(a);
 		}
 		break;
 	case STREAM_EOF:
 	case STREAM_FAILED:
-		stream_close(s);
-		abandon(a);
+		give_up(a);
 		break;
 	}
 }
@@ -353,8 +369,13 @@ static void on_upgrade(struct stream *take, void *user)
 		abandon(user);
 		return;
 	}
-	stream_set_handler(take, hand_over, user);
-	hand_over(take, STREAM_SENT, user);
+	struct admission *a = user;
+	struct loop *control = a->relay->settings.control;
+
+	a->stream = take;
+	loop_timer_set(control, &a->timer, loop_now(control) + HANDOVER_MS, on_overdue);
+	stream_set_handler(take, hand_over, a);
+	hand_over(take, STREAM_SENT, a);
 }
 
 static void welcome(struct http_call *call, struct relay *r, const struct ptth_request *req)
