@@ -5,10 +5,6 @@
 #include "base/clock.h"
 #include "cloud/directory/certificates_priv.h"
 
-enum {
-	DAY_S = 24 * 60 * 60,
-};
-
 enum directory_cert_state directory_certificate_state(const struct directory_certificate *c,
 						      int64_t now)
 {
