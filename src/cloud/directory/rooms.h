@@ -9,6 +9,7 @@ struct token_server;
 struct console;
 struct relay;
 struct denials;
+struct keystore;
 
 struct cloud_rooms {
 	struct ca *ca;               /* cloud/ca/ca.h */
@@ -16,4 +17,5 @@ struct cloud_rooms {
 	struct console *console;     /* cloud/console/console.h */
 	struct relay *relay;         /* cloud/relay/relay.h */
 	struct denials *denials;     /* store/denials.h; takes refused attempts */
+	struct keystore *keystore;   /* cloud/keystore/keystore.h */
 };
