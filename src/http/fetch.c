@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "crypto/tls_guest.h"
+#include "http/curl_priv.h"
 
 struct transfer {
 	CURL *curl;
@@ -27,6 +28,13 @@ DEFINE_AUTO(free_transfer, struct transfer *)
 static void init_once(void)
 {
 	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+void curl_start(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, init_once);
 }
 
 static CURLcode on_ssl_ctx(CURL *curl UNUSED, void *ssl_ctx, void *user)
@@ -233,8 +241,7 @@ static bool fail(const struct transfer *t, CURLcode code, const struct fetch_req
 
 bool fetch(const struct fetch_request *request, struct fetch_answer *answer, struct err *err)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_once(&once, init_once);
+	curl_start();
 	*answer = (struct fetch_answer){.retry_after_s = -1};
 	answer->body = BUF_SECRET(FETCH_ANSWER_MAX);
 
