@@ -14,16 +14,11 @@ static void add_parameter(struct jsonw *w, struct str name)
 
 static void add_parameters(struct jsonw *w, const char *pattern)
 {
-	struct str rest = str_of(pattern);
-	struct str segment = STR_NONE;
+	struct str rest = str_of(pattern), name = STR_NONE;
 	jsonw_key(w, "parameters");
 	jsonw_array(w);
-	while (str_next(&rest, '/', &segment)) {
-		if (str_starts(segment, STR("{"))) {
-			struct str name = str_first(str_skip(segment, 1), segment.len - 2);
-			name.len -= str_ends(name, STR("*"));
-			add_parameter(w, name);
-		}
+	while (route_next_param(&rest, &name)) {
+		add_parameter(w, name);
 	}
 	jsonw_array_end(w);
 }

@@ -93,25 +93,43 @@ bool http_path_read(struct str raw, struct arena *arena, struct http_path *out, 
 	return true;
 }
 
-enum piece {
-	PIECE_LITERAL,
-	PIECE_PARAM,
+enum piece_kind {
 	PIECE_REST,
+	PIECE_PARAM,
+	PIECE_FRAMED, /* a parameter between literals: Items('{id}') */
+	PIECE_LITERAL,
 };
 
-/* A pattern's segment: its kind, and its text without braces. */
-static enum piece read_piece(struct str segment, struct str *name)
+/* A segment of a pattern. */
+struct piece {
+	enum piece_kind kind;
+	struct str name;           /* without braces; of a literal its text */
+	struct str before, behind; /* of PIECE_FRAMED; not both empty */
+};
+
+static struct piece read_piece(struct str segment)
 {
-	*name = segment;
-	if (!str_starts(segment, STR("{")) || !str_ends(segment, STR("}"))) {
-		return PIECE_LITERAL;
+	size_t open = str_find(segment, '{'), close = str_find(segment, '}');
+	struct piece p = {.kind = PIECE_LITERAL, .name = segment};
+
+	if (open >= segment.len || close >= segment.len || close < open) {
+		return p;
 	}
-	*name = str_first(str_skip(segment, 1), segment.len - 2);
-	if (!str_ends(*name, STR("*"))) {
-		return PIECE_PARAM;
+	p.name = str_first(str_skip(segment, open + 1), close - open - 1);
+	p.before = str_first(segment, open);
+	p.behind = str_skip(segment, close + 1);
+	if (p.before.len + p.behind.len > 0) {
+		p.kind = PIECE_FRAMED;
+		return p;
 	}
-	name->len--;
-	return PIECE_REST;
+	p.kind = str_ends(p.name, STR("*")) ? PIECE_REST : PIECE_PARAM;
+	p.name.len -= p.kind == PIECE_REST;
+	return p;
+}
+
+static bool is_plain(struct str s)
+{
+	return str_find(s, '{') == s.len && str_find(s, '}') == s.len && str_find(s, '*') == s.len;
 }
 
 bool route_is_valid(const struct http_route *route)
@@ -121,13 +139,35 @@ bool route_is_valid(const struct http_route *route)
 	size_t params = 0;
 	bool valid = route->pattern[0] == '/' && route->handler != NULL;
 	while (valid && str_next(&rest, '/', &segment)) {
-		struct str name = STR_NONE;
-		enum piece piece = read_piece(segment, &name);
-		params += piece != PIECE_LITERAL;
-		valid = str_find(name, '{') == name.len && str_find(name, '*') == name.len &&
-			(piece != PIECE_REST || rest.at == NULL);
+		struct piece p = read_piece(segment);
+		params += p.kind != PIECE_LITERAL;
+		valid = is_plain(p.name) && is_plain(p.before) && is_plain(p.behind) &&
+			(p.kind != PIECE_REST || rest.at == NULL);
 	}
 	return valid && params <= HTTP_PARAMS_MAX;
+}
+
+/* Whether the piece takes this segment; *value is what its parameter is. */
+static bool piece_takes(const struct piece *p, struct str segment, struct str *value)
+{
+	*value = segment;
+	switch (p->kind) {
+	case PIECE_LITERAL:
+		return str_eq(p->name, segment);
+	case PIECE_PARAM:
+		return segment.len > 0;
+	case PIECE_FRAMED:
+		if (segment.len <= p->before.len + p->behind.len ||
+		    !str_starts(segment, p->before) || !str_ends(segment, p->behind)) {
+			return false;
+		}
+		*value = str_first(str_skip(segment, p->before.len),
+				   segment.len - p->before.len - p->behind.len);
+		return true;
+	case PIECE_REST:
+	default:
+		return true;
+	}
 }
 
 /* From segment i to the path's end, with its slashes. */
@@ -136,29 +176,27 @@ static struct str tail(const struct http_path *path, size_t i)
 	return str_skip(path->path, (size_t)(path->segments[i].at - path->path.at));
 }
 
-/* *score orders the patterns that match one path: per segment literal, parameter, rest. */
+/* *score orders the patterns that match one path: per segment literal, framed, parameter, rest. */
 static bool match(const char *pattern, const struct http_path *path, struct str *params,
 		  uint64_t *score)
 {
 	struct str rest = str_skip(str_of(pattern), 1);
-	struct str segment = STR_NONE;
+	struct str segment = STR_NONE, value = STR_NONE;
 	size_t i = 0, n = 0;
 	*score = 0;
 	for (; str_next(&rest, '/', &segment); i++) {
-		struct str name = STR_NONE;
-		enum piece piece = read_piece(segment, &name);
-		if (i == path->n || (piece == PIECE_LITERAL && !str_eq(name, path->segments[i])) ||
-		    (piece == PIECE_PARAM && path->segments[i].len == 0)) {
+		struct piece p = read_piece(segment);
+		if (i == path->n || !piece_takes(&p, path->segments[i], &value)) {
 			return false;
 		}
-		*score = *score << 2 | (piece == PIECE_LITERAL ? 2 : piece == PIECE_PARAM);
-		if (piece == PIECE_REST) {
+		*score = *score << 2 | p.kind;
+		if (p.kind == PIECE_REST) {
 			params[n] = tail(path, i);
 			*score <<= 2 * (path->n - i - 1);
 			return true;
 		}
-		if (piece == PIECE_PARAM) {
-			params[n++] = path->segments[i];
+		if (p.kind != PIECE_LITERAL) {
+			params[n++] = value;
 		}
 	}
 	return i == path->n;
@@ -207,20 +245,28 @@ enum route_outcome route_find(const struct http_route *const *tables, const stru
 	return allow->len ? ROUTE_METHOD : ROUTE_NONE;
 }
 
+bool route_next_param(struct str *pattern, struct str *name)
+{
+	struct str segment = STR_NONE;
+
+	while (str_next(pattern, '/', &segment)) {
+		struct piece p = read_piece(segment);
+		if (p.kind != PIECE_LITERAL) {
+			*name = p.name;
+			return true;
+		}
+	}
+	return false;
+}
+
 int route_param_index(const char *pattern, const char *name)
 {
-	struct str rest = str_skip(str_of(pattern), 1);
-	struct str segment = STR_NONE;
-	int n = 0;
-	while (str_next(&rest, '/', &segment)) {
-		struct str own = STR_NONE;
-		if (read_piece(segment, &own) == PIECE_LITERAL) {
-			continue;
-		}
+	struct str rest = str_of(pattern), own = STR_NONE;
+
+	for (int n = 0; route_next_param(&rest, &own); n++) {
 		if (str_eq(own, str_of(name))) {
 			return n;
 		}
-		n++;
 	}
 	return -1;
 }

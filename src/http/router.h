@@ -34,6 +34,8 @@ enum route_outcome route_find(const struct http_route *const *tables, const stru
 			      struct buf *allow);
 /* The position of {name} in a pattern, or -1. */
 int route_param_index(const char *pattern, const char *name);
+/* The name of the next parameter; *pattern starts as the whole pattern. False at its end. */
+bool route_next_param(struct str *pattern, struct str *name);
 /* That a pattern is well-formed: for an assert when a server is made. */
 bool route_is_valid(const struct http_route *route);
 

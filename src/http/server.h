@@ -34,8 +34,9 @@ typedef void http_upgrade_fn(struct stream *take, void *user);
 /* One row per operation: the router, the role check and /openapi.json all read this table. */
 struct http_route {
 	const char *method; /* "GET" (serves HEAD too), "POST", …; NULL ends the table */
-	/* "/api/v1/configuration/subaccounts/{rh}/{sa}": a parameter is a whole segment; one named
-	 * "{rest*}" at the end takes slashes. Literal segments win over parameters. */
+	/* "/api/v1/configuration/subaccounts/{rh}/{sa}": a parameter is a whole segment, or what
+	 * stands between literals ("Items('{id}')", never empty); one named "{rest*}" at the end
+	 * takes slashes. Literal segments win over parameters, framed ones over whole ones. */
 	const char *pattern;
 	http_handler *handler;
 	/* The program's own bits, checked by its `authorize` hook, or HTTP_ROUTE_OPEN. */

@@ -70,6 +70,7 @@ static void write_key(struct jsonw *w, const struct directory_binding *b)
 	jsonw_key_text(w, "name", b->name);
 	jsonw_key_text(w, "id", b->id);
 	jsonw_key_text(w, "clientId", b->client_id);
+	console_key_member_roles(w, b->roles);
 	jsonw_key_text(w, "createdBy", b->created_by);
 	console_key_time(w, "created", b->created);
 }
@@ -127,15 +128,24 @@ void console_keys_create(struct http_call *call)
 	const struct json *body;
 	struct directory_binding b;
 	char secret[DIRECTORY_SECRET_MAX], name[DIRECTORY_NAME_MAX];
+	unsigned roles = 0;
 	struct err err;
 
 	if (!http_json_object(call, &body) ||
-	    !console_take_text(call, body, "name", true, name, sizeof(name))) {
+	    !console_take_text(call, body, "name", true, name, sizeof(name)) ||
+	    !console_take_member_roles(call, body, &roles)) {
+		return;
+	}
+	/* else an owner could make a key that may more than itself */
+	if (roles != 0 && !console_may(call, ACCESS_A | ACCESS_S)) {
+		console_note_denied(call, console_caller(call)->actor.who,
+				    "roles of a service key");
+		http_problem(call, 403, "only an administrator may give a service key roles");
 		return;
 	}
 	if (!directory_binding_create(console_store(call), &console_caller(call)->actor,
-				      subaccount_of(call), str_of(name), clock_unix(), &b, secret,
-				      &err)) {
+				      subaccount_of(call), str_of(name), roles, clock_unix(), &b,
+				      secret, &err)) {
 		http_problem_err(call, &err);
 		return;
 	}

@@ -115,7 +115,7 @@ static bool find_user(struct http_call *call, struct directory_user *out)
 }
 
 /* {sa} may be an id or a subdomain. An unknown one is told only to who may see all. */
-static bool resolve_subaccount(struct http_call *call, struct caller *c, bool *is_owner)
+static bool resolve_subaccount(struct http_call *call, struct directory_caller *c, bool *is_owner)
 {
 	struct str named = http_param(call, "sa");
 	struct directory_subaccount sa;
@@ -145,7 +145,8 @@ static bool resolve_subaccount(struct http_call *call, struct caller *c, bool *i
 	return true;
 }
 
-static bool is_allowed(const struct http_call *call, const struct caller *c, bool is_owner)
+static bool is_allowed(const struct http_call *call, const struct directory_caller *c,
+		       bool is_owner)
 {
 	unsigned wanted = call->route->roles;
 
@@ -155,7 +156,7 @@ static bool is_allowed(const struct http_call *call, const struct caller *c, boo
 		str_eq(http_param(call, "user"), str_of(c->user.name)));
 }
 
-static bool judge(struct http_call *call, struct caller *c)
+static bool judge(struct http_call *call, struct directory_caller *c)
 {
 	bool is_owner;
 
@@ -186,7 +187,7 @@ bool console_authorize(struct http_call *call, struct console *c)
 	if (call->route == NULL || c == NULL) {
 		return refuse_login(call, "log in");
 	}
-	struct caller *caller = arena_get_zeroed(call->arena, sizeof(*caller));
+	struct directory_caller *caller = arena_get_zeroed(call->arena, sizeof(*caller));
 	if (caller == NULL) {
 		http_problem(call, 503, "the request used up its memory");
 		return false;

@@ -88,7 +88,7 @@ struct store *console_store(const struct http_call *call)
 	return console_of(call)->settings.store;
 }
 
-const struct caller *console_caller(const struct http_call *call)
+const struct directory_caller *console_caller(const struct http_call *call)
 {
 	return call->identity;
 }

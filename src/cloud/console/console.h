@@ -30,6 +30,12 @@
  * {name, credentials:{…}}: the form of VCAP_SERVICES.connectivity[].credentials; the secret is
  *                                           shown this once
  *   DELETE /subaccounts/{sa}/service-keys/{name}
+ *                                           POST takes {roles:[…]} too: what the key may in the
+ *                                           tenant's keystore; none by default
+ *   GET    /subaccounts/{sa}/members        {"items":[{user,roles:["AuthGroup.ReadOnly",…]}]}
+ *   GET    /subaccounts/{sa}/members/{user}   PUT {roles:[…]}   DELETE   roles in the tenant's
+ *                                           keystore (directory/members.h): administrators and
+ *                                           subaccount administrators only
  *   GET    /ca                              {rootPin,rootPem,issuingPem,regionHost}
  *   GET    /audit                           newest first: {n,at,who,from,what,object,before,after}
  *   GET    /version                         no login

@@ -3,21 +3,9 @@
 #include <pthread.h>
 
 #include "cloud/console/console.h"
+#include "cloud/directory/caller.h"
 #include "cloud/directory/owners.h"
-#include "cloud/directory/rooms.h"
 #include "http/session.h"
-
-/* Bits of http_route.roles beside those of enum directory_role. */
-enum {
-	ACCESS_A = DIRECTORY_ROLE_ADMINISTRATOR,
-	ACCESS_S = DIRECTORY_ROLE_SUBACCOUNT_ADMINISTRATOR,
-	ACCESS_D = DIRECTORY_ROLE_DISPLAY,
-	ACCESS_OWNER = 0x100,    /* an owner of the {sa} of the path */
-	ACCESS_SELF = 0x200,     /* the {user} of the path */
-	ACCESS_ANYBODY = 0x400,  /* who is logged in; the handler looks closer */
-	ACCESS_PUBLIC = 0x800,   /* no login */
-	ACCESS_INITIAL = 0x1000, /* also while the initial password must be changed */
-};
 
 enum {
 	CONSOLE_DENIED_PER_S =
@@ -31,18 +19,9 @@ struct console {
 	unsigned denied, skipped;
 };
 
-/* What console_authorize() found; in the call's arena. */
-struct caller {
-	struct directory_user user;
-	char who[DIRECTORY_USER_MAX + 8];
-	char from[80];
-	struct directory_actor actor;
-	char subaccount[DIRECTORY_UUID]; /* of {sa}, resolved; "" without one in the path */
-};
-
 struct console *console_of(const struct http_call *call);
 struct store *console_store(const struct http_call *call);
-const struct caller *console_caller(const struct http_call *call);
+const struct directory_caller *console_caller(const struct http_call *call);
 bool console_may(const struct http_call *call, unsigned roles); /* one of these roles */
 /* Judges a name and a password; answers itself when false. */
 NODISCARD bool console_check_password(struct http_call *call, struct str name, struct str password,
@@ -82,6 +61,11 @@ void console_key_time(struct jsonw *w, const char *key, int64_t unix_s);
 /* 204 after a change that went well, else the problem. */
 void console_finish(struct http_call *call, bool ok, const struct err *err);
 
+/* "roles": names of directory/members.h. Absent: left as it is. */
+NODISCARD bool console_take_member_roles(struct http_call *call, const struct json *body,
+					 unsigned *roles);
+void console_key_member_roles(struct jsonw *w, unsigned roles);
+
 /* ---- handlers, for the table in routes.c ---- */
 http_handler console_version, console_ca, console_audit;
 http_handler console_session_show, console_session_start, console_session_end;
@@ -95,4 +79,5 @@ http_handler console_connectors_list, console_connector_show, console_connector_
 	console_connector_state;
 http_handler console_certificates_list, console_certificate_revoke;
 http_handler console_authdata_create;
+http_handler console_members_list, console_member_show, console_member_set, console_member_remove;
 http_handler console_keys_list, console_keys_create, console_key_delete;

@@ -6,12 +6,12 @@
 #include "crypto/seal.h"
 
 bool directory_binding_create(struct store *s, const struct directory_actor *actor,
-			      struct str subaccount, struct str name, int64_t now,
+			      struct str subaccount, struct str name, unsigned roles, int64_t now,
 			      struct directory_binding *out,
 			      char secret[static DIRECTORY_SECRET_MAX], struct err *err)
 {
 	AUTO_BUF struct buf text = BUF_SECRET(DIRECTORY_SECRET_MAX);
-	struct directory_binding made = {.created = now};
+	struct directory_binding made = {.created = now, .roles = roles & DIRECTORY_MEMBER_ALL};
 	uint8_t bytes[32], hash[32];
 
 	if (!directory_check_text("name", name, 1, sizeof(made.name), err)) {
@@ -59,6 +59,24 @@ enum directory_client directory_binding_verify(struct store *s, struct str clien
 	if (!equal_secret(hash, found.hash, sizeof(hash))) {
 		err_set(err, ERR_DENIED, "unknown client or wrong secret");
 		return DIRECTORY_CLIENT_WRONG;
+	}
+	if (found.locked) {
+		err_set(err, ERR_DENIED, "the subaccount is locked");
+		return DIRECTORY_CLIENT_LOCKED;
+	}
+	*out = found.binding;
+	return DIRECTORY_CLIENT_OK;
+}
+
+enum directory_client directory_binding_of_client(struct store *s, struct str client_id,
+						  struct directory_binding *out, struct err *err)
+{
+	struct binding_secret found;
+
+	if (!directory_binding_secret(s, client_id, &found, err)) {
+		return err->kind == ERR_MISSING || err->kind == ERR_CONFIG
+			       ? DIRECTORY_CLIENT_WRONG
+			       : DIRECTORY_CLIENT_FAILED;
 	}
 	if (found.locked) {
 		err_set(err, ERR_DENIED, "the subaccount is locked");

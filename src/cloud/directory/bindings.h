@@ -3,7 +3,7 @@
  * Bindings: the client id and secret with which an application asks for tokens of a subaccount.
  * The secret is 256 random bits, shown once, stored as SHA-256.
  */
-#include "cloud/directory/actor.h"
+#include "cloud/directory/members.h"
 
 struct directory_binding {
 	char id[DIRECTORY_UUID];       /* instance_guid of the service key */
@@ -11,6 +11,7 @@ struct directory_binding {
 	char subaccount[DIRECTORY_UUID];
 	char client_id[128]; /* "sb-{id}!drawbridge" */
 	char created_by[DIRECTORY_NAME_MAX];
+	unsigned roles; /* in the tenant's keystore: enum directory_member_role, as given */
 	int64_t created;
 };
 
@@ -21,8 +22,8 @@ enum {
 
 /* Fills `out` and the secret (wipe it after use). ERR_CONFLICT: the name exists; ERR_MISSING. */
 NODISCARD bool directory_binding_create(struct store *s, const struct directory_actor *actor,
-					struct str subaccount, struct str name, int64_t now,
-					struct directory_binding *out,
+					struct str subaccount, struct str name, unsigned roles,
+					int64_t now, struct directory_binding *out,
 					char secret[static DIRECTORY_SECRET_MAX], struct err *err);
 NODISCARD bool directory_binding_find(struct store *s, struct str subaccount, struct str name,
 				      struct directory_binding *out, struct err *err);
@@ -40,6 +41,9 @@ enum directory_client {
 	DIRECTORY_CLIENT_LOCKED, /* 403: the subaccount is locked */
 	DIRECTORY_CLIENT_FAILED,
 };
+/* Of a token that was verified: WRONG when the binding is gone. */
+enum directory_client directory_binding_of_client(struct store *s, struct str client_id,
+						  struct directory_binding *out, struct err *err);
 enum directory_client directory_binding_verify(struct store *s, struct str client_id,
 					       struct str secret, struct directory_binding *out,
 					       struct err *err);

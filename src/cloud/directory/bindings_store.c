@@ -3,7 +3,7 @@
 #include "cloud/directory/bindings_priv.h"
 #include "cloud/directory/directory_priv.h"
 
-#define COLUMNS "b.id, b.name, b.subaccount, b.client_id, b.created_by, b.created"
+#define COLUMNS "b.id, b.name, b.subaccount, b.client_id, b.created_by, b.created, b.roles"
 
 static void read_binding(struct stmt *st, void *row)
 {
@@ -15,18 +15,19 @@ static void read_binding(struct stmt *st, void *row)
 	query_copy(st, 3, b->client_id, sizeof(b->client_id));
 	query_copy(st, 4, b->created_by, sizeof(b->created_by));
 	b->created = stmt_col_int(st, 5);
+	b->roles = (unsigned)stmt_col_int(st, 6) & DIRECTORY_MEMBER_ALL;
 }
 
 static void read_secret(struct stmt *st, void *row)
 {
 	struct binding_secret *s = row;
-	struct str hash = stmt_col_text(st, 6);
+	struct str hash = stmt_col_text(st, 7);
 
 	read_binding(st, &s->binding);
 	if (hash.len == sizeof(s->hash)) {
 		memcpy(s->hash, hash.at, sizeof(s->hash));
 	}
-	s->locked = stmt_col_int(st, 7) != 0;
+	s->locked = stmt_col_int(st, 8) != 0;
 }
 
 bool directory_binding_find(struct store *s, struct str subaccount, struct str name,
@@ -106,12 +107,13 @@ static bool insert_row(struct db *db, const struct making *m, struct err *err)
 {
 	const struct directory_binding *b = m->made;
 	struct query q = {.sql = "INSERT INTO binding (id, subaccount, name, client_id, secret,"
-				 " created_by, created) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+				 " created_by, created, roles)"
+				 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 			  .params = {QUERY_CHARS(b->id), QUERY_CHARS(b->subaccount),
 				     QUERY_CHARS(b->name), QUERY_CHARS(b->client_id),
 				     QUERY_BLOB(m->hash), QUERY_CHARS(b->created_by),
-				     QUERY_INT(b->created)},
-			  .n_params = 7};
+				     QUERY_INT(b->created), QUERY_INT(b->roles)},
+			  .n_params = 8};
 
 	if (query_run(db, &q, NULL, err)) {
 		return true;

@@ -46,6 +46,13 @@ const struct migration directory_migrations[] = {
 	 " client_id {text} NOT NULL UNIQUE, secret {blob} NOT NULL, created_by {text} NOT NULL,"
 	 " created {int} NOT NULL, UNIQUE (subaccount, name)) {strict};\n"
 	 "CREATE TABLE setting (name {text} PRIMARY KEY, value {text} NOT NULL) {strict}"},
+	{2, "CREATE TABLE member (subaccount {text} NOT NULL"
+	    " REFERENCES subaccount (id) ON DELETE CASCADE,"
+	    " name {text} NOT NULL REFERENCES person (name) ON DELETE CASCADE,"
+	    " roles {int} NOT NULL, PRIMARY KEY (subaccount, name)) {strict};\n"
+	    "CREATE INDEX member_by_name ON member (name);\n"
+	    "ALTER TABLE binding ADD COLUMN roles {int} NOT NULL DEFAULT 0;\n"
+	    "ALTER TABLE subaccount ADD COLUMN certificate_required {bool} NOT NULL DEFAULT 0"},
 	{0, NULL},
 };
 

@@ -22,6 +22,7 @@ void directory_read_subaccount(struct stmt *st, void *row)
 	s->renewal_allowed = stmt_col_int(st, 6) != 0;
 	s->created = stmt_col_int(st, 7);
 	s->version = stmt_col_int(st, 8);
+	s->certificate_required = stmt_col_int(st, 9) != 0;
 }
 
 static void write_json(const struct directory_subaccount *s, struct buf *out)
@@ -35,6 +36,7 @@ static void write_json(const struct directory_subaccount *s, struct buf *out)
 	jsonw_key_text(&w, "regionHost", s->region_host);
 	jsonw_key_bool(&w, "locked", s->locked);
 	jsonw_key_bool(&w, "renewalAllowed", s->renewal_allowed);
+	jsonw_key_bool(&w, "clientCertificateRequired", s->certificate_required);
 	jsonw_object_end(&w);
 }
 
@@ -171,11 +173,12 @@ static bool update_row(struct db *db, const struct directory_subaccount *want, s
 {
 	struct query q = {.sql = "UPDATE subaccount SET display_name = $2, subdomain = $3,"
 				 " description = $4, locked = $5, renewal_allowed = $6,"
-				 " version = version + 1 WHERE id = $1",
+				 " certificate_required = $7, version = version + 1 WHERE id = $1",
 			  .params = {QUERY_CHARS(want->id), QUERY_CHARS(want->display_name),
 				     QUERY_CHARS(want->subdomain), QUERY_CHARS(want->description),
-				     QUERY_INT(want->locked), QUERY_INT(want->renewal_allowed)},
-			  .n_params = 6};
+				     QUERY_INT(want->locked), QUERY_INT(want->renewal_allowed),
+				     QUERY_INT(want->certificate_required)},
+			  .n_params = 7};
 
 	if (query_run(db, &q, NULL, err)) {
 		return true;

@@ -12,6 +12,10 @@ static const struct http_route items[] = {
 	 .summary = "One",
 	 .answer = "text/csv"},
 	{.method = "GET", .pattern = "/f/{rest*}", .handler = nothing, .summary = "File"},
+	{.method = "GET",
+	 .pattern = "/o/Items('{key}')/$value",
+	 .handler = nothing,
+	 .summary = "Framed"},
 	{.method = "PUT",
 	 .pattern = "/items/{id}",
 	 .handler = nothing,
@@ -40,6 +44,9 @@ TEST(every_operation_is_described_under_its_path)
 				 &value));
 	assert_str(value, "id");
 	assert_non_null(json_get(paths, "/f/{rest}"));
+	const struct json *framed = json_get(json_get(paths, "/o/Items('{key}')/$value"), "get");
+	assert_true(json_get_str(json_at(json_get(framed, "parameters"), 0), "name", &value));
+	assert_str(value, "key");
 }
 
 static const struct CMUnitTest tests[] = {

@@ -16,6 +16,13 @@ static const struct http_route routes[] = {
 	 .summary = "bad ones"},
 	{.method = "GET", .pattern = "/{rest*}", .handler = nothing, .summary = "files"},
 	{.method = "DELETE", .pattern = "/a/{x}/c/{y}", .handler = nothing, .summary = "two"},
+	{.method = "GET", .pattern = "/o/{set}", .handler = nothing, .summary = "set"},
+	{.method = "GET", .pattern = "/o/Items('{key}')", .handler = nothing, .summary = "item"},
+	{.method = "GET",
+	 .pattern = "/o/Items('{key}')/$value",
+	 .handler = nothing,
+	 .summary = "value"},
+	{.method = "GET", .pattern = "/o/Items('first')", .handler = nothing, .summary = "first"},
 	{NULL},
 };
 static const struct http_route *const tables[] = {routes, NULL};
@@ -104,6 +111,24 @@ TEST(the_most_literal_pattern_wins)
 	assert_string_equal(found("GET", "/", params, &allow), "files");
 }
 
+TEST(a_parameter_may_stand_between_literals)
+{
+	struct str params[HTTP_PARAMS_MAX] = {0};
+	AUTO_BUF struct buf allow = BUF(1000);
+	assert_string_equal(found("GET", "/o/Items('6D79')", params, &allow), "item");
+	assert_str(params[0], "6D79");
+	assert_string_equal(found("GET", "/o/Items(%2761%27)/%24value", params, &allow), "value");
+	assert_str(params[0], "61");
+	assert_string_equal(found("GET", "/o/Items('first')", params, &allow), "first");
+	assert_string_equal(found("GET", "/o/Items('a')b')", params, &allow), "item");
+	assert_str(params[0], "a')b");
+	static const char *const others[] = {"/o/Items('')", "/o/Items('a'", "/o/Items(a)",
+					     "/o/items('a')", "/o/Items'a')"};
+	for (size_t i = 0; i < COUNT(others); i++) {
+		assert_string_equal(found("GET", others[i], params, &allow), "set");
+	}
+}
+
 TEST(a_method_that_a_path_lacks_is_told_what_it_has)
 {
 	struct str params[HTTP_PARAMS_MAX] = {0};
@@ -119,7 +144,8 @@ TEST(parameters_have_places)
 	assert_int_equal(route_param_index("/a/{x}/c/{rest*}", "x"), 0);
 	assert_int_equal(route_param_index("/a/{x}/c/{rest*}", "rest"), 1);
 	assert_int_equal(route_param_index("/a/{x}", "a"), -1);
-	static const char *const bad[] = {"a", "/{a", "/a{b}", "/{a*}/b", "/{a}{b}"};
+	assert_int_equal(route_param_index("/a/{x}/Items('{key}')/b", "key"), 1);
+	static const char *const bad[] = {"a", "/{a", "/a}b{", "/{a*}/b", "/{a}{b}", "/x{a*}"};
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		struct http_route r = {.pattern = bad[i], .handler = nothing};
 		assert_false(route_is_valid(&r));
@@ -142,6 +168,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_path_that_two_readers_could_read_differently_is_refused),
 	cmocka_unit_test(segments_are_bounded),
 	cmocka_unit_test(the_most_literal_pattern_wins),
+	cmocka_unit_test(a_parameter_may_stand_between_literals),
 	cmocka_unit_test(a_method_that_a_path_lacks_is_told_what_it_has),
 	cmocka_unit_test(parameters_have_places),
 	cmocka_unit_test(forms_are_decoded_or_absent),

@@ -9,14 +9,20 @@ static void the_secret_verifies_and_nothing_else(void **state)
 	char secret[DIRECTORY_SECRET_MAX];
 	struct err err;
 
-	assert_ok(directory_binding_create(s, &actor, STR(SUBACCOUNT), STR("app"), 1000, &made,
-					   secret, &err),
+	assert_ok(directory_binding_create(s, &actor, STR(SUBACCOUNT), STR("app"),
+					   DIRECTORY_MEMBER_READ, 1000, &made, secret, &err),
 		  &err);
 	assert_int_equal(
 		directory_binding_verify(s, str_of(made.client_id), str_of(secret), &found, &err),
 		DIRECTORY_CLIENT_OK);
 	assert_string_equal(found.subaccount, SUBACCOUNT);
 	assert_string_equal(found.created_by, "user:root");
+	assert_int_equal(found.roles, DIRECTORY_MEMBER_READ);
+	assert_int_equal(directory_binding_of_client(s, str_of(made.client_id), &found, &err),
+			 DIRECTORY_CLIENT_OK);
+	assert_string_equal(found.name, "app");
+	assert_int_equal(directory_binding_of_client(s, STR("nobody"), &found, &err),
+			 DIRECTORY_CLIENT_WRONG);
 	secret[3] ^= 1;
 	assert_int_equal(
 		directory_binding_verify(s, str_of(made.client_id), str_of(secret), &found, &err),
@@ -34,16 +40,16 @@ static void names_are_unique_in_a_subaccount(void **state)
 	char secret[DIRECTORY_SECRET_MAX];
 	struct err err;
 
-	assert_ok(directory_binding_create(s, &actor, STR(SUBACCOUNT), STR("app"), 1000, &made,
-					   secret, &err),
+	assert_ok(directory_binding_create(s, &actor, STR(SUBACCOUNT), STR("app"),
+					   DIRECTORY_MEMBER_READ, 1000, &made, secret, &err),
 		  &err);
-	assert_err(directory_binding_create(s, &actor, STR(SUBACCOUNT), STR("app"), 1000, &made,
-					    secret, &err),
+	assert_err(directory_binding_create(s, &actor, STR(SUBACCOUNT), STR("app"),
+					    DIRECTORY_MEMBER_READ, 1000, &made, secret, &err),
 		   &err, ERR_CONFLICT, "exists already");
-	assert_err(directory_binding_create(s, &actor, STR(OTHER), STR("app"), 1000, &made, secret,
-					    &err),
+	assert_err(directory_binding_create(s, &actor, STR(OTHER), STR("app"),
+					    DIRECTORY_MEMBER_READ, 1000, &made, secret, &err),
 		   &err, ERR_MISSING, "no such subaccount");
-	assert_err(directory_binding_create(s, &actor, STR(SUBACCOUNT), STR(""), 1000, &made,
+	assert_err(directory_binding_create(s, &actor, STR(SUBACCOUNT), STR(""), 0, 1000, &made,
 					    secret, &err),
 		   &err, ERR_CONFIG, "name");
 }
@@ -58,8 +64,8 @@ static void a_deleted_or_locked_one_gives_no_tokens(void **state)
 	struct err err;
 	size_t n;
 
-	assert_ok(directory_binding_create(s, &actor, STR(SUBACCOUNT), STR("app"), 1000, &made,
-					   secret, &err),
+	assert_ok(directory_binding_create(s, &actor, STR(SUBACCOUNT), STR("app"),
+					   DIRECTORY_MEMBER_READ, 1000, &made, secret, &err),
 		  &err);
 	assert_ok(directory_binding_list(s, STR(SUBACCOUNT), STR(""), 0, &rows, &n, &err), &err);
 	assert_int_equal(n, 1);

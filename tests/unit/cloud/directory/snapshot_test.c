@@ -50,7 +50,7 @@ static void it_holds_what_the_store_held(void **state)
 	struct err err;
 
 	record(s, "01:aa");
-	assert_ok(directory_binding_create(s, &actor, STR(SUBACCOUNT), STR("app"), 1, &b, secret,
+	assert_ok(directory_binding_create(s, &actor, STR(SUBACCOUNT), STR("app"), 0, 1, &b, secret,
 					   &err),
 		  &err);
 	struct directory_snapshot *snap = load(s);

@@ -88,7 +88,7 @@ static void start(struct world *w, void **state)
 	publish_keys(w);
 	record(w, "01:01", INSTANCE);
 	record(w, "02:02", OTHER);
-	assert_ok(directory_binding_create(w->store, &actor, STR(SUBACCOUNT), STR("app"),
+	assert_ok(directory_binding_create(w->store, &actor, STR(SUBACCOUNT), STR("app"), 0,
 					   clock_unix(), &w->binding, secret, &err),
 		  &err);
 	snapshot_cell_init(&w->cell);

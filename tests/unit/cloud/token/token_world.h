@@ -36,7 +36,8 @@ static inline void world_tenant(struct world *w)
 		directory_subaccount_create(w->store, &world_actor, &w->tenant, STR("alice"), &err),
 		&err);
 	assert_ok(directory_binding_create(w->store, &world_actor, str_of(w->tenant.id),
-					   STR("demo"), clock_unix(), &w->binding, w->secret, &err),
+					   STR("demo"), 0, clock_unix(), &w->binding, w->secret,
+					   &err),
 		  &err);
 }
 
