@@ -64,6 +64,19 @@ static struct str value_of(struct str line, struct str name)
 	return str_trim(value);
 }
 
+/* "name=value; Path=/" gives its first part; "; " between two. */
+static void keep_cookie(struct str cookie, struct fetch_answer *a)
+{
+	struct str pair = str_first(cookie, str_find(cookie, ';'));
+	size_t have = strlen(a->cookies);
+	const char *between = have ? "; " : "";
+
+	if (have + strlen(between) + pair.len < sizeof(a->cookies)) {
+		(void)snprintf(a->cookies + have, sizeof(a->cookies) - have, "%s%.*s", between,
+			       STR_ARGS(pair));
+	}
+}
+
 static size_t on_field(char *bytes, size_t size, size_t n, void *user)
 {
 	struct transfer *t = user;
@@ -73,6 +86,8 @@ static size_t on_field(char *bytes, size_t size, size_t n, void *user)
 	struct str retry = value_of(line, STR("retry-after"));
 	struct str type = value_of(line, STR("content-type"));
 	struct str location = value_of(line, STR("location"));
+	struct str token = value_of(line, STR("x-csrf-token"));
+	struct str cookie = value_of(line, STR("set-cookie"));
 	uint64_t seconds = 0;
 	bool fits = true;
 	if (date.at != NULL && !clock_parse_http_date(date, &a->date)) {
@@ -86,6 +101,12 @@ static size_t on_field(char *bytes, size_t size, size_t n, void *user)
 	}
 	if (location.at != NULL) {
 		fits = str_copy(location, a->location, sizeof a->location);
+	}
+	if (token.at != NULL) {
+		fits = str_copy(token, a->csrf_token, sizeof a->csrf_token);
+	}
+	if (cookie.at != NULL) {
+		keep_cookie(cookie, a);
 	}
 	(void)fits; /* one that is too long counts as absent */
 	return size * n;
@@ -231,8 +252,8 @@ static bool fail(const struct transfer *t, CURLcode code, const struct fetch_req
 			       t->guest.why.text);
 	}
 	if (t->too_long) {
-		return err_set(err, ERR_LIMIT, "%s answered more than %d bytes", r->url,
-			       FETCH_ANSWER_MAX);
+		return err_set(err, ERR_LIMIT, "%s answered more than %zu bytes", r->url,
+			       t->answer->body.max);
 	}
 	bool ours = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
 	return err_set(err, ours ? ERR_CONFIG : ERR_NETWORK, "%s: %s", r->url,
@@ -243,7 +264,8 @@ bool fetch(const struct fetch_request *request, struct fetch_answer *answer, str
 {
 	curl_start();
 	*answer = (struct fetch_answer){.retry_after_s = -1};
-	answer->body = BUF_SECRET(FETCH_ANSWER_MAX);
+	answer->body =
+		BUF_SECRET(request->answer_max ? request->answer_max : (size_t)FETCH_ANSWER_MAX);
 
 	AUTO(free_transfer) struct transfer *t = NEW(struct transfer);
 	t->answer = answer;

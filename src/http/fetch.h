@@ -30,7 +30,8 @@ struct fetch_request {
 	struct key *key;
 	const char *proxy; /* "http://host:port", NULL: none */
 	const char *proxy_user, *proxy_password;
-	msec_t timeout; /* for everything; 0: FETCH_TIMEOUT_MS */
+	msec_t timeout;    /* for everything; 0: FETCH_TIMEOUT_MS */
+	size_t answer_max; /* bytes of the body; 0: FETCH_ANSWER_MAX */
 };
 
 struct fetch_answer {
@@ -40,6 +41,9 @@ struct fetch_answer {
 	char location[512];    /* empty: none, or longer */
 	int64_t date;          /* of the Date field, Unix seconds; 0: none. For the clock's skew */
 	int64_t retry_after_s; /* -1: none */
+	char csrf_token[128];  /* X-CSRF-Token; empty: none, or longer */
+	char cookies[2048]; /* of Set-Cookie, as a Cookie field sends them back; what does not fit
+			       is left out */
 	/* On a TLS trust failure: hex of the SPKI pin of the topmost certificate presented. */
 	char peer_root_sha256[65];
 	bool untrusted; /* the failure was trust: nothing was sent */

@@ -106,7 +106,9 @@ struct cli_session {
 	struct buf password, anchors;
 	uint8_t pin[32];
 	bool has_pin;
-	const char *content_type; /* of bodies; NULL: JSON */
+	const char *content_type;            /* of bodies; NULL: JSON */
+	char csrf_token[128], cookies[2048]; /* of cli_open_session(); empty: none */
+	char untrusted[100]; /* SHA-256 of the certificate that the last refusal wants confirmed */
 };
 NODISCARD bool cli_session_open(enum cli_server server, const struct cli_settings *settings,
 				struct cli_session *out, struct err *err);
@@ -114,6 +116,15 @@ void cli_session_close(struct cli_session *s);
 /* `json` becomes the answer (NULL when it is empty); owned. A refusal is an error with its text. */
 NODISCARD bool cli_call(struct cli_session *s, const char *method, const char *path,
 			struct str body, struct json **json, struct err *err);
+
+/* The same, with the answer's bytes as they are. */
+NODISCARD bool cli_call_raw(struct cli_session *s, const char *method, const char *path,
+			    struct str body, struct buf *out, struct err *err);
+/*
+ * A session with a CSRF token, as the keystore's API wants it for writes (spec/keystore.md 3.1):
+ * later calls send both. `path` is the service root. At most once per session.
+ */
+NODISCARD bool cli_open_session(struct cli_session *s, const char *path, struct err *err);
 
 /* ---- cli_run.c ---- */
 struct cli_run {
@@ -128,6 +139,21 @@ bool cli_connector_setup(struct cli_run *run, struct err *err);
 bool cli_connector_status(struct cli_run *run, struct err *err);
 bool cli_cloud_setup(struct cli_run *run, struct err *err);
 bool cli_trust_add(struct cli_run *run, struct err *err);
+/* Of a row by its name; NULL: not given. */
+const char *cli_value(const struct cli_run *run, const char *name);
+/* Prints what an answer holds, as JSON or by the command's columns. */
+void cli_print(struct cli_run *run, const struct json *json);
+
+/* ---- cli_keystore.c, cli_keystore_files.c ---- */
+bool cli_keystore_list(struct cli_run *run, struct err *err);
+bool cli_keystore_show(struct cli_run *run, struct err *err);
+bool cli_keystore_import(struct cli_run *run, struct err *err);
+bool cli_keystore_export(struct cli_run *run, struct err *err);
+bool cli_keystore_create(struct cli_run *run, struct err *err);
+bool cli_keystore_csr(struct cli_run *run, struct err *err);
+bool cli_keystore_reply(struct cli_run *run, struct err *err);
+bool cli_keystore_rename(struct cli_run *run, struct err *err);
+bool cli_keystore_delete(struct cli_run *run, struct err *err);
 
 /* ---- cli_output.c: pure ---- */
 bool cli_wants_json(const struct cli_settings *settings);

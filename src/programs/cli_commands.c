@@ -67,6 +67,23 @@ const struct option cli_option_table[] = {
 	{"websocket-upgrade-allowed", "websocketUpgradeAllowed", CLI_BOOL, false, "Allow WebSocket"}, \
 	{"description", "description", CLI_TEXT, false, "Text for people"}
 
+#define ROW_ALIAS {"ALIAS", NULL, CLI_TEXT, true, "The entry's alias, in any case"}
+#define ROW_TO    {"to", NULL, CLI_TEXT, false, "File to write; standard output otherwise"}
+#define ROW_CONFIRM                                                                                \
+	{"fingerprint", NULL, CLI_TEXT, false,                                                     \
+	 "SHA-256 of a certificate that nothing trusted stands behind, when you have compared it"}
+#define ROWS_OF_KEY                                                                                \
+	{"signature", NULL, CLI_TEXT, false, "Signature algorithm, such as SHA-256/RSA"},           \
+	{"common-name", NULL, CLI_TEXT, false, "CN of the certificate"},                            \
+	{"organization-unit", NULL, CLI_TEXT, false, "OU"},                                         \
+	{"organization", NULL, CLI_TEXT, false, "O"},                                               \
+	{"locality", NULL, CLI_TEXT, false, "L"},                                                   \
+	{"state", NULL, CLI_TEXT, false, "ST"},                                                     \
+	{"country", NULL, CLI_TEXT, false, "C: two letters"},                                       \
+	{"email", NULL, CLI_TEXT, false, "E-mail address"},                                         \
+	{"valid-for", NULL, CLI_TEXT, false, "Validity from now on, such as 730d"}
+#define KEYSTORE_COLUMNS "Alias,Type,Owner,KeyType,KeySize,ValidNotAfter,SubjectDN"
+
 const struct cli_command cli_commands[] = {
 	{.words = "connector setup", .server = CLI_CONNECTOR, .run = cli_connector_setup,
 	 .summary = "First start: replace the setup code by a password, and take the master role",
@@ -296,6 +313,54 @@ const struct cli_command cli_commands[] = {
 	{.words = "cloud cert revoke", .server = CLI_CLOUD, .method = "POST",
 	 .path = OF_CLOUD "/certificates/{SERIAL}/revoke", .summary = "Revoke a certificate; cuts its tunnels",
 	 .rows = {ROW_TENANT, {"SERIAL", NULL, CLI_TEXT, true, "Its serial number"}}},
+	{.words = "keystore list", .server = CLI_CLOUD, .run = cli_keystore_list,
+	 .summary = "A tenant's key pairs and certificates", .columns = KEYSTORE_COLUMNS,
+	 .rows = {ROW_TENANT,
+		  {"backup", NULL, CLI_BOOL, false, "Those of the backup, not the current ones"},
+		  {"expiring-within", NULL, CLI_TEXT, false, "Only those that end within a time like 30d"},
+		  {"fail-on-expiry", NULL, CLI_BOOL, false, "Exit with 1 when one of them is listed, or expired"}}},
+	{.words = "keystore show", .server = CLI_CLOUD, .run = cli_keystore_show,
+	 .summary = "One entry with its chain and fingerprints",
+	 .columns = "Index,SubjectDN,IssuerDN,ValidNotAfter,FingerprintSha256",
+	 .rows = {ROW_TENANT, ROW_ALIAS,
+		  {"backup", NULL, CLI_BOOL, false, "As the backup has it"}}},
+	{.words = "keystore import", .server = CLI_CLOUD, .run = cli_keystore_import,
+	 .summary = "Take a certificate, a key pair or a whole keystore from a file",
+	 .columns = "Alias,Type,Status,ValidNotAfter,SubjectDN",
+	 .rows = {ROW_TENANT,
+		  {"FILE", NULL, CLI_TEXT, true, "PKCS#12, PEM, DER or PKCS#7; - for standard input"},
+		  {"alias", NULL, CLI_TEXT, false, "Alias of one entry; without it all that the file holds"},
+		  {"as", NULL, CLI_TEXT, false, "certificate, key, key-pair or keystore; seen from the file otherwise"},
+		  {"mode", NULL, CLI_TEXT, false, "Of a keystore: merge (usual), overwrite or replace"},
+		  {"update", NULL, CLI_BOOL, false, "Replace the entry of that alias"},
+		  {"file-password", NULL, CLI_SECRET, false, "The file's password"},
+		  ROW_CONFIRM,
+		  {"signature", NULL, CLI_TEXT, false, "Of a key without a certificate: signature algorithm"},
+		  {"common-name", NULL, CLI_TEXT, false, "Of a key without a certificate: its CN"},
+		  {"valid-for", NULL, CLI_TEXT, false, "Of a key without a certificate: validity, such as 730d"}}},
+	{.words = "keystore export", .server = CLI_CLOUD, .run = cli_keystore_export,
+	 .summary = "Public content of an entry, or of all entries as a JCEKS file",
+	 .rows = {ROW_TENANT,
+		  {"alias", NULL, CLI_TEXT, false, "The entry; all of them otherwise"},
+		  {"what", NULL, CLI_TEXT, false, "certificate (usual), chain, root, or ssh: the OpenSSH public key"},
+		  {"backup", NULL, CLI_BOOL, false, "All entries of the backup"}, ROW_TO}},
+	{.words = "keystore create", .server = CLI_CLOUD, .run = cli_keystore_create,
+	 .summary = "Make a key pair with a self-signed certificate", .columns = KEYSTORE_COLUMNS,
+	 .rows = {ROW_TENANT, {"ALIAS", NULL, CLI_TEXT, true, "Its alias"},
+		  {"key-type", NULL, CLI_TEXT, false, "RSA (usual) or EC"},
+		  {"key-size", NULL, CLI_TEXT, false, "Bits; 4096 for RSA otherwise"},
+		  {"curve", NULL, CLI_TEXT, false, "Of EC, such as secp256r1"}, ROWS_OF_KEY}},
+	{.words = "keystore csr", .server = CLI_CLOUD, .run = cli_keystore_csr,
+	 .summary = "A signing request (PKCS#10) of a key pair", .rows = {ROW_TENANT, ROW_ALIAS, ROW_TO}},
+	{.words = "keystore reply", .server = CLI_CLOUD, .run = cli_keystore_reply,
+	 .summary = "Take the certificates that a CA answered to a signing request",
+	 .columns = "Alias,Type,Status,ValidNotAfter,SubjectDN",
+	 .rows = {ROW_TENANT, ROW_ALIAS, {"FILE", NULL, CLI_TEXT, true, "PKCS#7, PEM or DER"}, ROW_CONFIRM}},
+	{.words = "keystore rename", .server = CLI_CLOUD, .run = cli_keystore_rename,
+	 .summary = "Give an entry another alias",
+	 .rows = {ROW_TENANT, ROW_ALIAS, {"NEW-ALIAS", NULL, CLI_TEXT, true, "The new one"}}},
+	{.words = "keystore delete", .server = CLI_CLOUD, .run = cli_keystore_delete,
+	 .summary = "Delete an entry; a backup that holds it brings it back", .rows = {ROW_TENANT, ROW_ALIAS}},
 	{.words = "cloud audit", .server = CLI_CLOUD, .method = "GET", .path = CLOUD "/audit",
 	 .summary = "Changes, newest first", .columns = "n,at,who,from,what,object"},
 	{.words = NULL},

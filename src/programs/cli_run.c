@@ -47,7 +47,14 @@ static bool write_path(struct cli_run *run, struct buf *path, struct err *err)
 	return cli_write_path(p->command, p->values, region.at, path, err);
 }
 
-static void print(struct cli_run *run, const struct json *json)
+const char *cli_value(const struct cli_run *run, const char *name)
+{
+	int row = cli_row_index(run->parsed->command, str_of(name));
+
+	return row < 0 ? NULL : run->parsed->values[row];
+}
+
+void cli_print(struct cli_run *run, const struct json *json)
 {
 	if (cli_wants_json(&run->parsed->settings)) {
 		cli_write_json(&run->out, json);
@@ -91,7 +98,7 @@ static bool run_list(struct cli_run *run, const char *path, const struct json *f
 	if (buf_failed(&all) || !json_parse(buf_str(&all), CLI_TEXT_MAX, &list, err)) {
 		return err_set(err, ERR_LIMIT, "the list is too long");
 	}
-	print(run, list);
+	cli_print(run, list);
 	return true;
 }
 
@@ -110,7 +117,7 @@ static bool run_one(struct cli_run *run, struct err *err)
 	}
 	const struct json *shown = p->command->list ? json_get(json, p->command->list) : json;
 	if (shown != NULL) {
-		print(run, shown);
+		cli_print(run, shown);
 	}
 	return true;
 }
