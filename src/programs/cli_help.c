@@ -106,9 +106,25 @@ static void add_options(struct buf *out, const struct cli_command *c)
 	}
 }
 
+/* " --NAME", once: `list` starts at `from`. */
+static void add_valued(struct buf *out, size_t from, const struct cli_row *row)
+{
+	AUTO_BUF struct buf word = BUF(256);
+
+	buf_addf(&word, " --%s%s ", row->name, row->kind == CLI_SECRET ? "-file" : "");
+	buf_add_c(out, ' '); /* so that the last one ends in a space too */
+	bool known = str_contains(str_skip(buf_str(out), from), buf_str(&word));
+	out->len--;
+	if (!known) {
+		buf_add_str(out, str_first(buf_str(&word), word.len - 1));
+	}
+}
+
 /* Every option of any command whose value is the next word, between spaces. */
 static void add_options_with_value(struct buf *out)
 {
+	size_t from = out->len;
+
 	for (const struct option *o = cli_option_table; o->key != NULL; o++) {
 		buf_add_str(out, STR(" --"));
 		for (const char *c = o->key; *c != '\0'; c++) {
@@ -119,8 +135,7 @@ static void add_options_with_value(struct buf *out)
 		for (int i = 0; i < CLI_ROWS_MAX && c->rows[i].name != NULL; i++) {
 			const struct cli_row *row = &c->rows[i];
 			if (!cli_row_is_argument(row) && row->kind != CLI_BOOL) {
-				buf_addf(out, " --%s%s", row->name,
-					 row->kind == CLI_SECRET ? "-file" : "");
+				add_valued(out, from, row);
 			}
 		}
 	}

@@ -12,7 +12,7 @@ static struct {
 	struct http_server *server;
 	pthread_t thread;
 	char url[64];
-	char out[8192];
+	char out[32768];
 } stage;
 
 static char last_body[4096];
