@@ -8,7 +8,8 @@
 struct key {
 	atomic_uint refs;
 	key_sign_fn *sign;
-	void *user; /* lent */
+	void *user;                  /* lent, or freed by on_free */
+	void (*on_free)(void *user); /* NULL: none */
 	EVP_PKEY *pkey;
 	bool rsa;
 	size_t spki_len;
@@ -49,7 +50,15 @@ void key_free(struct key *k)
 		return;
 	}
 	EVP_PKEY_free(k->pkey);
+	if (k->on_free) {
+		k->on_free(k->user);
+	}
 	free(k);
+}
+
+void key_on_free(struct key *k, void (*fn)(void *user))
+{
+	k->on_free = fn;
 }
 
 struct str key_spki(const struct key *k)

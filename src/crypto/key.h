@@ -44,6 +44,8 @@ NODISCARD bool key_new(struct str spki, key_sign_fn *sign, void *user, struct ke
  */
 struct key *key_ref(struct key *k);
 void key_free(struct key *k); /* takes NULL */
+/* `fn(user)` once, when the last one let go: for a `user` that nobody else owns. */
+void key_on_free(struct key *k, void (*fn)(void *user));
 DEFINE_AUTO(key_free, struct key *)
 struct str key_spki(const struct key *k);
 NODISCARD bool key_sign(struct key *k, enum key_scheme scheme, struct str message,

@@ -2,84 +2,22 @@
 
 #include <unistd.h>
 
-#include "crypto/cert.h"
 #include "crypto/seal.h"
+#include "keyd/dispatch_parts.h"
 
-/* Reads its fields to the end, appends the fields of the answer. KEYS_REFUSED: see err. */
-typedef enum keys_status handler(const struct dispatch *d, struct rd *in, struct buf *out,
-				 struct err *err);
-
-static enum keys_status refuse(struct err *err, const char *why)
+enum keys_status dispatch_refuse(struct err *err, const char *why)
 {
 	(void)err_set(err, ERR_DENIED, "%s", why);
 	return KEYS_REFUSED;
 }
 
-static enum keys_status malformed(struct err *err)
+enum keys_status dispatch_malformed(struct err *err)
 {
 	(void)err_set(err, ERR_PROTOCOL, "malformed request");
 	return KEYS_REFUSED;
 }
 
-static enum keys_status ping(const struct dispatch *d, struct rd *in, struct buf *out,
-			     struct err *err)
-{
-	if (!rd_done(in)) {
-		return malformed(err);
-	}
-	wr_u32(out, (uint32_t)getpid());
-	wr_u64(out, keyring_count(d->keys));
-	return KEYS_OK;
-}
-
-static enum keys_status generate(const struct dispatch *d, struct rd *in, struct buf *out,
-				 struct err *err)
-{
-	enum keys_class class_ = (enum keys_class)rd_u8(in);
-	uint8_t kind = rd_u8(in);
-
-	if (!rd_done(in) || kind > KEY_KIND_RSA_4096) {
-		return malformed(err);
-	}
-	if (!vault_has_class(d->vault, class_)) {
-		return refuse(err, "keys of this class are not made here");
-	}
-	AUTO(local_key_free) struct local_key *k = NULL;
-	AUTO_BUF struct buf sealed = BUF(KEYS_SEALED_MAX);
-	AUTO_BUF struct buf spki = BUF(KEY_SPKI_MAX);
-	uint8_t id[KEYS_ID];
-	if (!local_key_generate((enum key_kind)kind, &k, err) ||
-	    !vault_seal_key(d->vault, class_, k, &sealed, err) || !local_key_spki(k, &spki, err)) {
-		return KEYS_REFUSED;
-	}
-	digest_sha256(buf_str(&sealed), id);
-	keyring_add(d->keys, id, class_, TAKE(k)); /* it will be used at once */
-	wr_blob(out, buf_str(&sealed));
-	wr_blob(out, buf_str(&spki));
-	return KEYS_OK;
-}
-
-static enum keys_status load(const struct dispatch *d, struct rd *in, struct buf *out,
-			     struct err *err)
-{
-	struct str sealed = rd_blob(in, KEYS_SEALED_MAX);
-	uint8_t id[KEYS_ID];
-	struct local_key *k;
-	enum keys_class class_;
-
-	if (!rd_done(in)) {
-		return malformed(err);
-	}
-	if (!vault_open_key(d->vault, sealed, &k, &class_, err)) {
-		return KEYS_REFUSED;
-	}
-	digest_sha256(sealed, id);
-	keyring_add(d->keys, id, class_, k);
-	wr_blob(out, str_make(id, sizeof(id)));
-	return KEYS_OK;
-}
-
-static bool read_id(struct rd *in, uint8_t id[static KEYS_ID])
+bool dispatch_read_id(struct rd *in, uint8_t id[static KEYS_ID])
 {
 	struct str bytes = rd_bytes(in, KEYS_ID);
 
@@ -90,198 +28,86 @@ static bool read_id(struct rd *in, uint8_t id[static KEYS_ID])
 	return true;
 }
 
-static enum keys_status sign_with(const struct keyring_key *k, enum keys_purpose purpose,
-				  enum key_scheme scheme, struct str message, struct buf *out,
-				  struct err *err)
+bool dispatch_makes_class(const struct dispatch *d, enum keys_class class_, struct err *err)
 {
-	AUTO_BUF struct buf signature = BUF(KEY_SIGNATURE_MAX);
-
-	if (!keys_allows(keyring_class(k), purpose)) {
-		(void)err_set(err, ERR_DENIED, "a key of class %s does not sign for purpose %u",
-			      keys_class_name(keyring_class(k)), (unsigned)purpose);
-		return KEYS_REFUSED;
-	}
-	if (!local_key_sign(keyring_local(k), scheme, message, &signature, err)) {
-		return KEYS_REFUSED;
-	}
-	wr_blob(out, buf_str(&signature));
-	return KEYS_OK;
+	/* A tenant's key is sealed with a data key of the tenant, never under the master key. */
+	return (vault_has_class(d->vault, class_) && class_ != KEYS_CLASS_TENANT) ||
+	       err_set(err, ERR_DENIED, "keys of this class are not made here");
 }
 
-static enum keys_status sign(const struct dispatch *d, struct rd *in, struct buf *out,
+static enum keys_status ping(const struct dispatch *d, struct rd *in, struct buf *out,
 			     struct err *err)
 {
-	uint8_t id[KEYS_ID];
-	bool has_id = read_id(in, id);
-	enum keys_purpose purpose = (enum keys_purpose)rd_u8(in);
-	enum key_scheme scheme = (enum key_scheme)rd_u16(in);
-	struct str message = rd_blob(in, KEY_TBS_MAX);
-
-	if (!has_id || !rd_done(in)) {
-		return malformed(err);
+	if (!rd_done(in)) {
+		return dispatch_malformed(err);
 	}
-	struct keyring_key *k = keyring_hold(d->keys, id);
-	if (!k) {
-		return KEYS_NOT_LOADED;
-	}
-	enum keys_status status = sign_with(k, purpose, scheme, message, out, err);
-	keyring_release(d->keys, k);
-	return status;
-}
-
-/*
- * What signs itself is the key's own public key. That another issuer's certificate and key belong
- * together, and that it is a CA's, is seen to by issue_certificate().
- */
-static bool issuer_fits(const struct keyring_key *k, const struct issue_facts *facts,
-			struct str spki, struct str issuer_der, struct err *err)
-{
-	AUTO_BUF struct buf own = BUF(KEY_SPKI_MAX);
-
-	if (facts->profile != ISSUE_ROOT && keyring_class(k) != KEYS_CLASS_LISTENER) {
-		return issuer_der.len > 0 || err_set(err, ERR_DENIED, "no issuer's certificate");
-	}
-	if (!local_key_spki(keyring_local(k), &own, err)) {
-		return false;
-	}
-	if (issuer_der.len > 0 || !str_eq(buf_str(&own), spki)) {
-		return err_set(err, ERR_DENIED,
-			       "self-signed is for the key's own public key and without an issuer");
-	}
-	return true;
-}
-
-static bool facts_are_fair(const struct issue_facts *facts, int64_t now, struct err *err)
-{
-	bool is_ca = facts->profile == ISSUE_ROOT || facts->profile == ISSUE_INTERMEDIATE;
-	int64_t longest = is_ca ? DISPATCH_CA_MAX_S : DISPATCH_LEAF_MAX_S;
-
-	/* The times are a peer's: only the clock's own is calculated with. */
-	if (facts->not_before < now - 2 * 86400 || facts->not_after <= facts->not_before ||
-	    facts->not_after > now + longest) {
-		return err_set(err, ERR_DENIED,
-			       "validity: at most %lld days from now, not more than two days back",
-			       (long long)longest / 86400);
-	}
-	if ((facts->profile == ISSUE_CONNECTOR) != (facts->uri != NULL)) {
-		return err_set(err, ERR_DENIED, "a URI is for connectors, and they need one");
-	}
-	if (facts->uri && !str_starts(str_of(facts->uri), STR("spiffe://"))) {
-		return err_set(err, ERR_DENIED, "the URI is no SPIFFE id");
-	}
-	if ((facts->profile == ISSUE_SERVER) != (facts->n_sans > 0)) {
-		return err_set(err, ERR_DENIED, "names are for servers, and they need one");
-	}
-	return true;
-}
-
-static bool issue_with(const struct dispatch *d, const struct keyring_key *k,
-		       const struct issue_facts *facts, struct str spki, struct str issuer_der,
-		       struct buf *out, struct err *err)
-{
-	AUTO_BUF struct buf der = BUF(CERT_DER_MAX);
-
-	if (!keys_may_issue(keyring_class(k), facts->profile)) {
-		return err_set(err, ERR_DENIED, "a key of class %s does not issue this profile",
-			       keys_class_name(keyring_class(k)));
-	}
-	if (!facts_are_fair(facts, d->now(), err) ||
-	    !issuer_fits(k, facts, spki, issuer_der, err) ||
-	    !serials_add(d->serials, d->now(), facts, err) ||
-	    !issue_certificate(facts, spki, issuer_der, keyring_local(k), &der, err)) {
-		return false;
-	}
-	wr_blob(out, buf_str(&der));
-	return true;
-}
-
-static enum keys_status issue(const struct dispatch *d, struct rd *in, struct buf *out,
-			      struct err *err)
-{
-	uint8_t id[KEYS_ID];
-	bool has_id = read_id(in, id);
-	struct str spki = rd_blob(in, KEY_SPKI_MAX);
-	struct str issuer_der = rd_blob(in, CERT_DER_MAX);
-	AUTO_FREE struct keys_issue *text = NEW(struct keys_issue);
-
-	if (!has_id || !keys_read_facts(in, text) || !rd_done(in)) {
-		return malformed(err);
-	}
-	struct keyring_key *k = keyring_hold(d->keys, id);
-	if (!k) {
-		return KEYS_NOT_LOADED;
-	}
-	/* As issue_certificate() will write it: a serial is positive (RFC 5280, 4.1.2.2). */
-	text->facts.serial[0] &= 0x7f;
-	bool ok = issue_with(d, k, &text->facts, spki, issuer_der, out, err);
-	keyring_release(d->keys, k);
-	return ok ? KEYS_OK : KEYS_REFUSED;
-}
-
-static enum keys_status seal_secret(const struct dispatch *d, struct rd *in, struct buf *out,
-				    struct err *err)
-{
-	struct str label = rd_blob(in, KEYS_LABEL_MAX);
-	struct str plain = rd_blob(in, KEYS_PLAIN_MAX);
-	AUTO_BUF struct buf sealed = BUF(KEYS_PLAIN_MAX + SEAL_OVERHEAD);
-
-	if (!rd_done(in) || label.len == 0) {
-		return malformed(err);
-	}
-	if (!vault_seal(d->vault, label, plain, &sealed, err)) {
-		return KEYS_REFUSED;
-	}
-	wr_blob(out, buf_str(&sealed));
+	wr_u32(out, (uint32_t)getpid());
+	wr_u64(out, keyring_count(d->keys));
 	return KEYS_OK;
 }
 
-static enum keys_status unseal_secret(const struct dispatch *d, struct rd *in, struct buf *out,
-				      struct err *err)
-{
-	struct str label = rd_blob(in, KEYS_LABEL_MAX);
-	struct str sealed = rd_blob(in, KEYS_PLAIN_MAX + SEAL_OVERHEAD);
-	AUTO_BUF struct buf plain = BUF_SECRET(KEYS_PLAIN_MAX);
-
-	if (!rd_done(in) || label.len == 0) {
-		return malformed(err);
-	}
-	if (!keys_may_unseal(label)) {
-		return refuse(err, "what is sealed under this label is not given out");
-	}
-	if (!vault_unseal(d->vault, label, sealed, &plain, err)) {
-		return KEYS_REFUSED;
-	}
-	wr_blob(out, buf_str(&plain));
-	return KEYS_OK;
-}
-
-static enum keys_status wipe(const struct dispatch *d, struct rd *in, struct buf *out UNUSED,
-			     struct err *err)
-{
-	uint8_t id[KEYS_ID];
-
-	if (!read_id(in, id) || !rd_done(in)) {
-		return malformed(err);
-	}
-	keyring_drop(d->keys, id);
-	return KEYS_OK;
-}
-
-/* Lengths are those of the fields, without the operation. */
-static const struct row {
-	size_t least, most;
-	handler *fn;
-} table[KEYS_OPERATIONS] = {
-	[KEYS_PING] = {0, 0, ping},
-	[KEYS_GENERATE] = {2, 2, generate},
-	[KEYS_LOAD] = {4 + 2 + SEAL_OVERHEAD, 4 + KEYS_SEALED_MAX, load},
-	[KEYS_SIGN] = {KEYS_ID + 1 + 2 + 4, KEYS_ID + 1 + 2 + 4 + KEY_TBS_MAX, sign},
-	[KEYS_ISSUE] = {KEYS_ID + 4 + 4 + 1 + 4 + 4 + 1 + 16 + 16, KEYS_MESSAGE_MAX - 1, issue},
-	[KEYS_SEAL] = {4 + 1 + 4, 4 + KEYS_LABEL_MAX + 4 + KEYS_PLAIN_MAX, seal_secret},
-	[KEYS_UNSEAL] = {4 + 1 + 4 + SEAL_OVERHEAD,
-			 4 + KEYS_LABEL_MAX + 4 + KEYS_PLAIN_MAX + SEAL_OVERHEAD, unseal_secret},
-	[KEYS_WIPE] = {KEYS_ID, KEYS_ID, wipe},
+enum {
+	TENANT_LEAST = 4 + 1,
+	TENANT_MOST = 4 + KEYS_TENANT_MAX,
+	WRAPPED_LEAST = 4 + SEAL_OVERHEAD,
+	WRAPPED_MOST = 4 + KEYS_WRAPPED_MAX,
+	SEALED_LEAST = 4 + 2 + SEAL_OVERHEAD,
+	SEALED_MOST = 4 + KEYS_SEALED_MAX,
+	LABEL_LEAST = 4 + 1,
+	LABEL_MOST = 4 + KEYS_LABEL_MAX,
+	ENTRY_LEAST = WRAPPED_LEAST + KEYS_BINDING_MIN + SEALED_LEAST,
+	ALL = KEYS_MESSAGE_MAX - 1,
 };
+
+static const struct dispatch_row table[KEYS_OPERATIONS] = {
+	[KEYS_PING] = {0, 0, ping},
+	[KEYS_GENERATE] = {2, 2, dispatch_generate},
+	[KEYS_LOAD] = {SEALED_LEAST, SEALED_MOST, dispatch_load},
+	[KEYS_SIGN] = {KEYS_ID + 1 + 2 + 4, KEYS_ID + 1 + 2 + 4 + KEY_TBS_MAX, dispatch_sign},
+	[KEYS_ISSUE] = {KEYS_ID + 4 + 4 + 1 + 4 + 4 + 1 + 16 + 16, ALL, dispatch_issue},
+	[KEYS_SEAL] = {LABEL_LEAST + 4, LABEL_MOST + 4 + KEYS_PLAIN_MAX, dispatch_seal},
+	[KEYS_UNSEAL] = {LABEL_LEAST + 4 + SEAL_OVERHEAD,
+			 LABEL_MOST + 4 + KEYS_PLAIN_MAX + SEAL_OVERHEAD, dispatch_unseal},
+	[KEYS_WIPE] = {KEYS_ID, KEYS_ID, dispatch_wipe},
+	[KEYS_DATA_KEY_NEW] = {TENANT_LEAST, TENANT_MOST, dispatch_data_key_new},
+	[KEYS_DATA_KEY_REWRAP] = {TENANT_LEAST + WRAPPED_LEAST, TENANT_MOST + WRAPPED_MOST,
+				  dispatch_data_key_rewrap},
+	[KEYS_RESEAL_KEY] = {SEALED_LEAST, SEALED_MOST, dispatch_reseal_key},
+	[KEYS_RESEAL_SECRET] = {LABEL_LEAST + 4 + SEAL_OVERHEAD,
+				LABEL_MOST + 4 + KEYS_PLAIN_MAX + SEAL_OVERHEAD,
+				dispatch_reseal_secret},
+	[KEYS_ENTRY_LOAD] = {ENTRY_LEAST, KEYS_ENTRY_MAX, dispatch_entry_load},
+	[KEYS_ENTRY_TAG] = {WRAPPED_LEAST + KEYS_BINDING_MIN, WRAPPED_MOST + KEYS_BINDING_MAX,
+			    dispatch_entry_tag},
+	[KEYS_ENTRY_REBIND] = {ENTRY_LEAST + WRAPPED_LEAST + KEYS_BINDING_MIN,
+			       KEYS_ENTRY_MAX + WRAPPED_MOST + KEYS_BINDING_MAX,
+			       dispatch_entry_rebind},
+	[KEYS_ENTRIES_CHECK] = {2 + ENTRY_LEAST + 4, ALL, dispatch_entries_check},
+	[KEYS_MAC_MAKE] = {TENANT_LEAST + WRAPPED_LEAST + LABEL_LEAST + 4, ALL, dispatch_mac},
+};
+
+/* What the server does about it; a malformed message is not answered with more. */
+static enum keys_reaction reaction_to(const struct err *err)
+{
+	switch (err->kind) {
+	case ERR_CONFIG:
+	case ERR_MISSING:
+		return KEYS_REACT_CONFIG;
+	case ERR_LIMIT:
+		return KEYS_REACT_LIMIT;
+	case ERR_CONFLICT:
+		return KEYS_REACT_CONFLICT;
+	case ERR_SYSTEM:
+	case ERR_STORE:
+	case ERR_NETWORK:
+		return KEYS_REACT_SYSTEM;
+	case ERR_NONE:
+	case ERR_DENIED:
+	case ERR_PROTOCOL:
+		break;
+	}
+	return KEYS_REACT_DENIED;
+}
 
 bool dispatch(const struct dispatch *d, struct str request, struct buf *answer)
 {
@@ -311,6 +137,9 @@ bool dispatch(const struct dispatch *d, struct str request, struct buf *answer)
 	}
 	if (status == KEYS_REFUSED) {
 		wr_blob(answer, str_first(str_of(err.text), KEYS_REASON_MAX));
+		if (operation >= KEYS_DATA_KEY_NEW && operation < KEYS_OPERATIONS) {
+			wr_u8(answer, (uint8_t)reaction_to(&err));
+		}
 	}
 	return err.kind != ERR_PROTOCOL;
 }

@@ -10,19 +10,62 @@
 enum {
 	FORM = 1,
 	PAGE = 4096,
-	PKCS8_MAX = KIB(8),
+	PKCS8_MAX = KEYS_SEALED_MAX - SEAL_OVERHEAD - 2,
 	CHECK_MAX = 128,
-	AAD_KEY = 'k',
-	AAD_SECRET = 's',
 };
+_Static_assert(VAULT_KEYS_MAX *(int)SEAL_KEY_BYTES <= (int)PAGE, "the keys lie in one page");
 
 struct vault {
 	unsigned classes;
-	uint8_t *master; /* a page of its own: locked, not dumped, not inherited */
+	size_t n;
+	uint8_t *masters; /* a page of its own: locked, not dumped, not inherited */
 };
 
-bool vault_open(struct str hex, unsigned classes, struct vault **out, struct err *err)
+static const uint8_t *master_of(const struct vault *v, size_t i)
 {
+	return v->masters + i * SEAL_KEY_BYTES;
+}
+
+static struct str without_space(struct str s)
+{
+	while (s.len > 0 && (unsigned char)s.at[s.len - 1] <= ' ') {
+		s.len--;
+	}
+	while (s.len > 0 && (unsigned char)s.at[0] <= ' ') {
+		s = str_skip(s, 1);
+	}
+	return s;
+}
+
+static bool read_masters(struct vault *v, struct str text, struct err *err)
+{
+	struct str line;
+
+	while (str_next(&text, '\n', &line)) {
+		line = without_space(line);
+		if (line.len == 0 || line.at[0] == '#') {
+			continue;
+		}
+		if (v->n == VAULT_KEYS_MAX) {
+			return err_set(err, ERR_CONFIG, "more than %d master keys",
+				       (int)VAULT_KEYS_MAX);
+		}
+		if (!str_to_hex_bytes(line, v->masters + v->n * SEAL_KEY_BYTES, SEAL_KEY_BYTES)) {
+			return err_set(err, ERR_CONFIG,
+				       "the master key must be %d hex digits, in each of its lines",
+				       2 * SEAL_KEY_BYTES);
+		}
+		v->n++;
+	}
+	return v->n > 0 || err_set(err, ERR_CONFIG,
+				   "the master key must be %d hex digits: the "
+				   "source of it is empty",
+				   2 * SEAL_KEY_BYTES);
+}
+
+bool vault_open(struct str text, unsigned classes, struct vault **out, struct err *err)
+{
+	AUTO(vault_free) struct vault *v = NULL;
 	uint8_t *page =
 		mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -32,18 +75,13 @@ bool vault_open(struct str hex, unsigned classes, struct vault **out, struct err
 	(void)mlock(page, PAGE); /* harden_memory() warns when locking is not allowed */
 	(void)madvise(page, PAGE, MADV_DONTDUMP);
 	(void)madvise(page, PAGE, MADV_WIPEONFORK);
-	while (hex.len > 0 && (unsigned char)hex.at[hex.len - 1] <= ' ') {
-		hex.len--;
-	}
-	if (!str_to_hex_bytes(hex, page, SEAL_KEY_BYTES)) {
-		munmap(page, PAGE);
-		return err_set(err, ERR_CONFIG, "the master key must be %d hex digits",
-			       2 * SEAL_KEY_BYTES);
-	}
-	struct vault *v = NEW(struct vault);
-	v->master = page;
+	v = NEW(struct vault);
+	v->masters = page;
 	v->classes = classes;
-	*out = v;
+	if (!read_masters(v, text, err)) {
+		return false;
+	}
+	*out = TAKE(v);
 	return true;
 }
 
@@ -52,9 +90,27 @@ void vault_free(struct vault *v)
 	if (!v) {
 		return;
 	}
-	seal_wipe(v->master, PAGE);
-	munmap(v->master, PAGE);
+	seal_wipe(v->masters, PAGE);
+	munmap(v->masters, PAGE);
 	free(v);
+}
+
+bool vault_seal_bound(const struct vault *v, struct str bound, struct str plain, struct buf *sealed,
+		      struct err *err)
+{
+	return seal(master_of(v, 0), plain, bound, sealed, err);
+}
+
+bool vault_unseal_bound(const struct vault *v, struct str bound, struct str sealed,
+			struct buf *plain, bool *again, struct err *err)
+{
+	for (size_t i = 0; i < v->n; i++) {
+		if (unseal(master_of(v, i), sealed, bound, plain, err)) {
+			*again = i > 0;
+			return true;
+		}
+	}
+	return false;
 }
 
 bool vault_has_class(const struct vault *v, enum keys_class class_)
@@ -67,24 +123,24 @@ bool vault_seal_key(const struct vault *v, enum keys_class class_, const struct 
 		    struct buf *sealed, struct err *err)
 {
 	AUTO_BUF struct buf plain = BUF_SECRET(PKCS8_MAX);
-	const char aad[] = {AAD_KEY, FORM, (char)class_};
+	const char bound[] = {VAULT_KEY, FORM, (char)class_};
 
 	if (!local_key_write(k, &plain, err)) {
 		return false;
 	}
 	wr_u8(sealed, FORM);
 	wr_u8(sealed, (uint8_t)class_);
-	return seal(v->master, buf_str(&plain), str_make(aad, sizeof(aad)), sealed, err);
+	return vault_seal_bound(v, str_make(bound, sizeof(bound)), buf_str(&plain), sealed, err);
 }
 
-bool vault_open_key(const struct vault *v, struct str sealed, struct local_key **out,
-		    enum keys_class *class_, struct err *err)
+/* The PKCS#8 form that was sealed. */
+static bool open_plain(const struct vault *v, struct str sealed, struct buf *plain,
+		       enum keys_class *class_, bool *again, struct err *err)
 {
-	AUTO_BUF struct buf plain = BUF_SECRET(PKCS8_MAX);
 	struct rd in = rd_over(sealed);
 	uint8_t form = rd_u8(&in);
 	uint8_t number = rd_u8(&in);
-	const char aad[] = {AAD_KEY, FORM, (char)number};
+	const char bound[] = {VAULT_KEY, FORM, (char)number};
 
 	if (in.failed || form != FORM) {
 		return err_set(err, ERR_DENIED, "these bytes are no sealed key of a known form");
@@ -93,36 +149,79 @@ bool vault_open_key(const struct vault *v, struct str sealed, struct local_key *
 		return err_set(err, ERR_DENIED, "keys of class %s are not opened here",
 			       keys_class_name((enum keys_class)number));
 	}
-	if (!unseal(v->master, in.rest, str_make(aad, sizeof(aad)), &plain, err) ||
-	    !local_key_read(buf_str(&plain), out, err)) {
-		return false;
-	}
 	*class_ = (enum keys_class)number;
-	return true;
+	return vault_unseal_bound(v, str_make(bound, sizeof(bound)), in.rest, plain, again, err);
 }
 
-static void write_label(struct buf *aad, struct str label)
+bool vault_open_key(const struct vault *v, struct str sealed, struct local_key **out,
+		    enum keys_class *class_, struct err *err)
 {
-	buf_add_c(aad, AAD_SECRET);
-	buf_add_str(aad, label);
+	AUTO_BUF struct buf plain = BUF_SECRET(PKCS8_MAX);
+	bool again;
+
+	return open_plain(v, sealed, &plain, class_, &again, err) &&
+	       local_key_read(buf_str(&plain), out, err);
+}
+
+bool vault_reseal_key(const struct vault *v, struct str sealed, struct buf *out, bool *again,
+		      struct err *err)
+{
+	AUTO_BUF struct buf plain = BUF_SECRET(PKCS8_MAX);
+	enum keys_class class_;
+
+	if (!open_plain(v, sealed, &plain, &class_, again, err)) {
+		return false;
+	}
+	if (!*again) {
+		return true;
+	}
+	const char bound[] = {VAULT_KEY, FORM, (char)class_};
+	wr_u8(out, FORM);
+	wr_u8(out, (uint8_t)class_);
+	return vault_seal_bound(v, str_make(bound, sizeof(bound)), buf_str(&plain), out, err);
+}
+
+static void write_label(struct buf *bound, struct str label)
+{
+	buf_add_c(bound, VAULT_SECRET);
+	buf_add_str(bound, label);
 }
 
 bool vault_seal(const struct vault *v, struct str label, struct str plain, struct buf *sealed,
 		struct err *err)
 {
-	AUTO_BUF struct buf aad = BUF(KEYS_LABEL_MAX + 1);
+	AUTO_BUF struct buf bound = BUF(KEYS_LABEL_MAX + 1);
 
-	write_label(&aad, label);
-	return seal(v->master, plain, buf_str(&aad), sealed, err);
+	write_label(&bound, label);
+	return vault_seal_bound(v, buf_str(&bound), plain, sealed, err);
+}
+
+static bool unseal_label(const struct vault *v, struct str label, struct str sealed,
+			 struct buf *plain, bool *again, struct err *err)
+{
+	AUTO_BUF struct buf bound = BUF(KEYS_LABEL_MAX + 1);
+
+	write_label(&bound, label);
+	return vault_unseal_bound(v, buf_str(&bound), sealed, plain, again, err);
 }
 
 bool vault_unseal(const struct vault *v, struct str label, struct str sealed, struct buf *plain,
 		  struct err *err)
 {
-	AUTO_BUF struct buf aad = BUF(KEYS_LABEL_MAX + 1);
+	bool again;
 
-	write_label(&aad, label);
-	return unseal(v->master, sealed, buf_str(&aad), plain, err);
+	return unseal_label(v, label, sealed, plain, &again, err);
+}
+
+bool vault_reseal(const struct vault *v, struct str label, struct str sealed, struct buf *out,
+		  bool *again, struct err *err)
+{
+	AUTO_BUF struct buf plain = BUF_SECRET(KEYS_PLAIN_MAX);
+
+	if (!unseal_label(v, label, sealed, &plain, again, err)) {
+		return false;
+	}
+	return !*again || vault_seal(v, label, buf_str(&plain), out, err);
 }
 
 static bool write_check(const struct vault *v, int dir, struct err *err)
@@ -157,10 +256,11 @@ bool vault_check(const struct vault *v, int dir, struct err *err)
 	if (n < 0) {
 		return err_errno(err, ERR_SYSTEM, "cannot read \"check\" in keyd's folder");
 	}
-	if (!vault_unseal(v, STR("check"), str_make(mark, (size_t)n), &plain, &why)) {
+	bool again;
+	if (!unseal_label(v, STR("check"), str_make(mark, (size_t)n), &plain, &again, &why)) {
 		return err_set(err, ERR_CONFIG,
 			       "the master key is not the one that this state folder was made "
 			       "with: give the right one, or start with an empty state folder");
 	}
-	return true;
+	return !again || write_check(v, dir, err);
 }

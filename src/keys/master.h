@@ -5,7 +5,8 @@
  *
  * In this order: the systemd credential $CREDENTIALS_DIRECTORY/drawbridge-master-key; the
  * environment DRAWBRIDGE_MASTER_KEY, wiped there and kept in a memfd; the file, made at the first
- * start from 32 random bytes in hex with mode 0400.
+ * start from 32 random bytes in hex with mode 0400. It may hold several keys, a line each: the
+ * first one seals, all of them open (keyd/vault.h).
  */
 #include "base/err.h"
 
@@ -13,7 +14,7 @@
 #define MASTER_VARIABLE   "DRAWBRIDGE_MASTER_KEY"
 
 enum {
-	MASTER_HEX_MAX = 256, /* bytes that keyd reads of the source */
+	MASTER_TEXT_MAX = 2048, /* bytes that keyd reads of the source; as many are too many */
 };
 
 /*

@@ -8,7 +8,8 @@ static const struct {
 	{KEYS_CLASS_LISTENER, KEYS_FOR_TLS_SERVER},  {KEYS_CLASS_LISTENER, KEYS_FOR_CSR},
 	{KEYS_CLASS_CONNECTOR, KEYS_FOR_TLS_CLIENT}, {KEYS_CLASS_CONNECTOR, KEYS_FOR_CSR},
 	{KEYS_CLASS_TOKEN, KEYS_FOR_TOKEN},          {KEYS_CLASS_SYSTEM, KEYS_FOR_TLS_CLIENT},
-	{KEYS_CLASS_SYSTEM, KEYS_FOR_CSR},
+	{KEYS_CLASS_SYSTEM, KEYS_FOR_CSR},           {KEYS_CLASS_TENANT, KEYS_FOR_TLS_SERVER},
+	{KEYS_CLASS_TENANT, KEYS_FOR_TLS_CLIENT},    {KEYS_CLASS_TENANT, KEYS_FOR_CSR},
 };
 
 static const struct {
@@ -27,10 +28,28 @@ static const struct str unsealable[] = {
 	STR("secret"),   /* group keys, HMAC and session keys */
 };
 
-static const char *const class_names[KEYS_CLASSES] = {"?",         "ca",    "listener",
-						      "connector", "token", "system"};
+static const char *const class_names[KEYS_CLASSES] = {"?",     "ca",     "listener", "connector",
+						      "token", "system", "tenant"};
 static const char *const operation_names[KEYS_OPERATIONS] = {
-	"?", "ping", "generate", "load", "sign", "issue", "seal", "unseal", "wipe"};
+	"?",
+	"ping",
+	"generate",
+	"load",
+	"sign",
+	"issue",
+	"seal",
+	"unseal",
+	"wipe",
+	"make a data key",
+	"rewrap a data key",
+	"reseal a key",
+	"reseal a secret",
+	"load an entry",
+	"tag a certificate",
+	"bind an entry again",
+	"check entries",
+	"make a MAC",
+};
 
 bool keys_allows(enum keys_class class_, enum keys_purpose purpose)
 {

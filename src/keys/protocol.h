@@ -12,7 +12,7 @@
  * In the list below "id" is KEYS_ID bytes as they are, a text or sealed thing is a blob. Every
  * length is bounded by KEYS_MESSAGE_MAX, and a message with bytes behind its fields is refused.
  * Numbers of operations, classes and purposes are never used again for something else: sealed keys
- * carry their class. Tenant keystores will add operations behind these.
+ * carry their class. The operations of tenants' keystores stand behind the older ones.
  */
 #include "base/rd.h"
 #include "crypto/issue.h"
@@ -31,23 +31,45 @@ enum {
 };
 
 enum keys_operation {
-	KEYS_PING = 1,  /* → u32 process id of keyd, u64 keys in its cache */
-	KEYS_GENERATE,  /* u8 class, u8 kind → sealed key, SPKI */
-	KEYS_LOAD,      /* sealed key → id */
-	KEYS_SIGN,      /* id, u8 purpose, u16 scheme, message → signature */
-	KEYS_ISSUE,     /* id of the CA's key (for a root: its own), SPKI, issuer DER (empty for a
-			   root), facts → certificate DER. The serial is appended to keyd's list first
-			 */
-	KEYS_SEAL,      /* label (AAD), plain → sealed: passwords, tokens */
-	KEYS_UNSEAL,    /* label, sealed → plain; labels of keyd's policy only */
-	KEYS_WIPE,      /* id → nothing: forget an opened key */
-	KEYS_OPERATIONS /* one behind the last */
+	KEYS_PING = 1, /* → u32 process id of keyd, u64 keys in its cache */
+	KEYS_GENERATE, /* u8 class, u8 kind → sealed key, SPKI */
+	KEYS_LOAD,     /* sealed key → id */
+	KEYS_SIGN,     /* id, u8 purpose, u16 scheme, message → signature */
+	KEYS_ISSUE,    /* id of the CA's key (for a root: its own), SPKI, issuer DER (empty for a
+			  root), facts → certificate DER. The serial is appended to keyd's list first
+			*/
+	KEYS_SEAL,     /* label (AAD), plain → sealed: passwords, tokens */
+	KEYS_UNSEAL,   /* label, sealed → plain; labels of keyd's policy only */
+	KEYS_WIPE,     /* id → nothing: forget an opened key */
+
+	/* Tenants. An "entry" is: wrapped data key, binding (keys/binding.h), sealed form. */
+	KEYS_DATA_KEY_NEW,    /* tenant → wrapped */
+	KEYS_DATA_KEY_REWRAP, /* tenant, wrapped → u8 again, wrapped (empty when not again) */
+	KEYS_RESEAL_KEY,      /* sealed key → u8 again, sealed key */
+	KEYS_RESEAL_SECRET,   /* label, sealed → u8 again, sealed */
+	KEYS_ENTRY_LOAD,    /* entry of a key pair → id: SHA-256 of the entry's bytes; SIGN takes
+			       it */
+	KEYS_ENTRY_TAG,     /* wrapped, binding of a certificate → sealed */
+	KEYS_ENTRY_REBIND,  /* entry, wrapped, binding → sealed */
+	KEYS_ENTRIES_CHECK, /* u16 n, n × (entry, SPKI) → n × u8 good */
+	KEYS_MAC_MAKE,      /* tenant, wrapped, label, message → KEYS_MAC bytes */
+	KEYS_OPERATIONS     /* one behind the last */
+};
+
+/* What the receiver does about a refusal, for the operations from KEYS_DATA_KEY_NEW on. */
+enum keys_reaction {
+	KEYS_REACT_DENIED,   /* ERR_DENIED */
+	KEYS_REACT_CONFIG,   /* ERR_CONFIG */
+	KEYS_REACT_LIMIT,    /* ERR_LIMIT */
+	KEYS_REACT_SYSTEM,   /* ERR_SYSTEM */
+	KEYS_REACT_CONFLICT, /* ERR_CONFLICT */
 };
 
 enum keys_status {
 	KEYS_OK,
 	KEYS_NOT_LOADED,
-	KEYS_REFUSED, /* with a reason: wrong class for the purpose, malformed, does not open */
+	KEYS_REFUSED, /* with a reason: wrong class for the purpose, malformed, does not open.
+			 From KEYS_DATA_KEY_NEW on a u8 enum keys_reaction follows it */
 };
 
 /* What a key is for; fixed when it is made and part of the seal's associated data. */
@@ -57,6 +79,7 @@ enum keys_class {
 	KEYS_CLASS_CONNECTOR, /* subaccount certificate: TLS client, CSR */
 	KEYS_CLASS_TOKEN,     /* JWTs */
 	KEYS_CLASS_SYSTEM,    /* connector's system certificate: TLS client */
+	KEYS_CLASS_TENANT,    /* entries of keystores: never sealed under the master key itself */
 	KEYS_CLASSES,
 };
 

@@ -29,8 +29,8 @@ struct daemon_place cloud_place(const struct cloud_options *o)
 		.config_file = o->config_file ? o->config_file : cloud_program.config,
 		.log_level = o->log_level,
 		.log_format = o->log_format,
-		.key_classes =
-			1U << KEYS_CLASS_LISTENER | 1U << KEYS_CLASS_CA | 1U << KEYS_CLASS_TOKEN,
+		.key_classes = 1U << KEYS_CLASS_LISTENER | 1U << KEYS_CLASS_CA |
+			       1U << KEYS_CLASS_TOKEN | 1U << KEYS_CLASS_TENANT,
 	};
 }
 

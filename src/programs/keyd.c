@@ -64,7 +64,7 @@ static bool read_sockets(const char *text, int *fds, size_t *n, struct err *err)
 
 static bool open_vault(const struct settings *s, int dir, struct vault **out, struct err *err)
 {
-	char hex[MASTER_HEX_MAX];
+	char hex[MASTER_TEXT_MAX];
 	AUTO(vault_free) struct vault *v = NULL;
 
 	ssize_t n = pread((int)s->master_fd, hex, sizeof(hex), 0);
@@ -72,7 +72,10 @@ static bool open_vault(const struct settings *s, int dir, struct vault **out, st
 	if (n < 0) {
 		return err_errno(err, ERR_CONFIG, "cannot read the master key");
 	}
-	bool ok = vault_open(str_make(hex, (size_t)n), s->classes, &v, err);
+	bool ok = (n < (ssize_t)sizeof(hex) ||
+		   err_set(err, ERR_CONFIG, "the source of the master key is longer than %d bytes",
+			   MASTER_TEXT_MAX - 1)) &&
+		  vault_open(str_make(hex, (size_t)n), s->classes, &v, err);
 	explicit_bzero(hex, sizeof(hex));
 	if (!ok || !vault_check(v, dir, err)) {
 		return false;

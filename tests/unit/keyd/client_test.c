@@ -1,89 +1,7 @@
-/* keys/client against the threads of keyd/serve, in one process: the test is the monitor. */
+/* The calls of keys/client, see pair.h. */
 #include "keys/client.h"
 
-#include <pthread.h>
-
-#include "base/log.h"
-#include "keyd/serve.h"
-#include "net/packet.h"
-#include "unit/keyd/place.h"
-#include "unit/unit.h"
-
-enum {
-	SOCKETS = 2,
-};
-
-static struct place place;
-static int control;
-static struct keys_client *client;
-static struct err err;
-
-struct keyd {
-	pthread_t thread;
-	int fds[SOCKETS];
-};
-static struct keyd keyd;
-
-static void *run_keyd(void *user)
-{
-	struct keyd *k = user;
-	struct err why;
-
-	return serve(&place.dispatch, k->fds, SOCKETS, &why) ? NULL : k;
-}
-
-static void start_keyd(void)
-{
-	int near[SOCKETS];
-
-	for (int i = 0; i < SOCKETS; i++) {
-		int pair[2];
-		assert_ok(packet_pair(pair, &err), &err);
-		near[i] = pair[0];
-		keyd.fds[i] = pair[1];
-	}
-	assert_int_equal(packet_send(control, STR("s"), near, SOCKETS, &err), PACKET_OK);
-	for (int i = 0; i < SOCKETS; i++) {
-		close_fd(near[i]);
-	}
-	assert_int_equal(pthread_create(&keyd.thread, NULL, run_keyd, &keyd), 0);
-}
-
-/* As kill -9 does it: all sockets end, and a new process knows no keys. */
-static void restart_keyd(void)
-{
-	for (int i = 0; i < SOCKETS; i++) {
-		packet_hang_up(keyd.fds[i]);
-	}
-	pthread_join(keyd.thread, NULL);
-	keyring_free(place.keys);
-	place.keys = keyring_new(8);
-	place.dispatch.keys = place.keys;
-	start_keyd();
-}
-
-static int open_all(void **state UNUSED)
-{
-	int pair[2];
-
-	log_setup(LOG_ERROR, false, "test");
-	place = (struct place){0};
-	place_open(&place);
-	assert_ok(packet_pair(pair, &err), &err);
-	control = pair[0];
-	start_keyd();
-	assert_ok(keys_client_new(pair[1], &client, &err), &err);
-	return 0;
-}
-
-static int close_all(void **state UNUSED)
-{
-	keys_client_free(client);
-	pthread_join(keyd.thread, NULL);
-	close_fd(control);
-	place_close(&place);
-	return 0;
-}
+#include "unit/keyd/pair.h"
 
 TEST(a_generated_key_signs_and_survives_a_new_keyd)
 {
@@ -141,11 +59,10 @@ TEST(a_request_longer_than_a_message_is_a_limit)
 		   "longer");
 }
 
-#define CLIENT_TEST(f) cmocka_unit_test_setup_teardown(f, open_all, close_all)
 static const struct CMUnitTest tests[] = {
-	CLIENT_TEST(a_generated_key_signs_and_survives_a_new_keyd),
-	CLIENT_TEST(a_refusal_is_denied_with_the_reason_of_keyd),
-	CLIENT_TEST(secrets_go_there_and_back),
-	CLIENT_TEST(a_request_longer_than_a_message_is_a_limit),
+	PAIR_TEST(a_generated_key_signs_and_survives_a_new_keyd),
+	PAIR_TEST(a_refusal_is_denied_with_the_reason_of_keyd),
+	PAIR_TEST(secrets_go_there_and_back),
+	PAIR_TEST(a_request_longer_than_a_message_is_a_limit),
 };
 UNIT_MAIN(tests)

@@ -112,6 +112,61 @@ TEST(what_is_no_master_key_is_refused)
 	assert_err(vault_open(STR_NONE, ~0U, &v, &err), &err, ERR_CONFIG, "64 hex");
 }
 
+#define FRESH "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100\n"
+
+TEST(the_first_of_several_master_keys_seals_and_all_open)
+{
+	struct place p = {0};
+	AUTO(vault_free) struct vault *both = NULL, *fresh = NULL;
+	AUTO_BUF struct buf sealed = BUF(KEYS_SEALED_MAX), anew = BUF(KEYS_SEALED_MAX);
+	AUTO_BUF struct buf lines = BUF(KIB(1));
+	AUTO(local_key_free) struct local_key *k = NULL;
+	enum keys_class class_;
+	bool again;
+
+	place_open(&p);
+	buf_addf(&lines, "# new one\n%s\n%.*s", FRESH, STR_ARGS(place_master()));
+	assert_ok(vault_open(buf_str(&lines), ~0U, &both, &err), &err);
+	assert_ok(vault_open(STR(FRESH), ~0U, &fresh, &err), &err);
+	sealed_key(p.vault, KEYS_CLASS_CA, &sealed);
+	assert_false(vault_open_key(fresh, buf_str(&sealed), &k, &class_, &err));
+	assert_ok(vault_reseal_key(both, buf_str(&sealed), &anew, &again, &err), &err);
+	assert_true(again);
+	assert_ok(vault_open_key(fresh, buf_str(&anew), &k, &class_, &err), &err);
+	assert_int_equal(class_, KEYS_CLASS_CA);
+	place_close(&p);
+}
+
+TEST(the_mark_of_the_folder_moves_to_the_first_master_key)
+{
+	struct place p = {0};
+	AUTO(vault_free) struct vault *both = NULL, *fresh = NULL;
+	AUTO_BUF struct buf lines = BUF(KIB(1));
+
+	place_open(&p);
+	buf_addf(&lines, "%s%.*s", FRESH, STR_ARGS(place_master()));
+	assert_ok(vault_open(buf_str(&lines), ~0U, &both, &err), &err);
+	assert_ok(vault_open(STR(FRESH), ~0U, &fresh, &err), &err);
+	assert_ok(vault_check(p.vault, p.dir, &err), &err);
+	assert_err(vault_check(fresh, p.dir, &err), &err, ERR_CONFIG, "not the one");
+	assert_ok(vault_check(both, p.dir, &err), &err);
+	assert_ok(vault_check(fresh, p.dir, &err), &err);
+	place_close(&p);
+}
+
+TEST(a_source_without_a_key_or_with_too_many_is_refused)
+{
+	AUTO_BUF struct buf lines = BUF(KIB(2));
+	struct vault *v;
+
+	assert_err(vault_open(STR("# none\n\n"), ~0U, &v, &err), &err, ERR_CONFIG, "empty");
+	for (int i = 0; i <= VAULT_KEYS_MAX; i++) {
+		buf_add_str(&lines, STR(FRESH));
+	}
+	assert_err(vault_open(buf_str(&lines), ~0U, &v, &err), &err, ERR_CONFIG, "more than");
+	assert_err(vault_open(STR(FRESH "abc\n"), ~0U, &v, &err), &err, ERR_CONFIG, "hex digits");
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_key_comes_back_with_its_class),
 	cmocka_unit_test(a_key_whose_class_was_changed_does_not_open),
@@ -120,5 +175,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_secret_opens_under_its_own_label_only),
 	cmocka_unit_test(another_master_key_is_told_from_the_one_of_the_folder),
 	cmocka_unit_test(what_is_no_master_key_is_refused),
+	cmocka_unit_test(the_first_of_several_master_keys_seals_and_all_open),
+	cmocka_unit_test(the_mark_of_the_folder_moves_to_the_first_master_key),
+	cmocka_unit_test(a_source_without_a_key_or_with_too_many_is_refused),
 };
 UNIT_MAIN(tests)

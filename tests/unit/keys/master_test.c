@@ -45,7 +45,7 @@ static void write_file(const char *text, mode_t mode)
 
 TEST(the_first_start_makes_a_file_that_nobody_else_reads)
 {
-	char hex[MASTER_HEX_MAX], again[MASTER_HEX_MAX];
+	char hex[MASTER_TEXT_MAX], again[MASTER_TEXT_MAX];
 	uint8_t bytes[32];
 	struct stat st;
 	int fd;
@@ -97,7 +97,7 @@ TEST(a_file_that_others_may_read_is_refused)
 TEST(the_environment_is_wiped_and_wins_over_the_file)
 {
 	static char variable[] = MASTER_VARIABLE "=abcdef";
-	char text[MASTER_HEX_MAX];
+	char text[MASTER_TEXT_MAX];
 	int fd;
 
 	write_file("00", 0400);
@@ -112,7 +112,7 @@ TEST(the_environment_is_wiped_and_wins_over_the_file)
 
 TEST(a_credential_wins_over_all)
 {
-	char text[MASTER_HEX_MAX];
+	char text[MASTER_TEXT_MAX];
 	int fd;
 
 	write_file("123", 0440); /* systemd guards its folder */

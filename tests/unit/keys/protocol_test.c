@@ -18,6 +18,7 @@ TEST(each_class_signs_for_its_own_purposes_only)
 		[KEYS_CLASS_CONNECTOR] = {0, 0, 1, 1, 0},
 		[KEYS_CLASS_TOKEN]     = {0, 0, 0, 0, 1},
 		[KEYS_CLASS_SYSTEM]    = {0, 0, 1, 1, 0},
+		[KEYS_CLASS_TENANT]    = {0, 1, 1, 1, 0},
 		/* clang-format on */
 	};
 
