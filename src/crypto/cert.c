@@ -2,6 +2,7 @@
 
 #include <openssl/pem.h>
 
+#include "base/rd.h"
 #include "crypto/ossl.h"
 
 enum {
@@ -46,6 +47,53 @@ bool cert_each_pem(struct str pem, cert_each_fn *fn, void *user, struct err *err
 		}
 	}
 	return certs != NULL;
+}
+
+enum {
+	DER_INTEGER = 0x02,
+	DER_SEQUENCE = 0x30,
+	DER_VERSION = 0xa0, /* [0] of TBSCertificate (RFC 5280, 4.1) */
+};
+
+/* One element with this tag: its content, and all of it. */
+static struct str der_element(struct rd *r, uint8_t tag, struct str *whole)
+{
+	const char *from = r->rest.at;
+	bool fits = rd_u8(r) == tag;
+	size_t len = rd_u8(r);
+
+	if (len > 0x80) { /* the long form (X.690, 8.1.3.5) */
+		size_t n = len - 0x80;
+		for (len = 0; n <= 3 && n > 0; n--) {
+			len = len << 8 | rd_u8(r);
+		}
+		fits = fits && n == 0;
+	} else if (len == 0x80) {
+		fits = false;
+	}
+	struct str content = rd_bytes(r, fits ? len : 0);
+	r->failed = r->failed || !fits;
+	*whole = r->failed ? STR_NONE : str_make(from, (size_t)(r->rest.at - from));
+	return r->failed ? STR_NONE : content;
+}
+
+bool cert_subject(struct str der, struct str *name)
+{
+	static const uint8_t before[] = {DER_INTEGER, DER_SEQUENCE, DER_SEQUENCE, DER_SEQUENCE};
+	struct str whole;
+	struct rd r = rd_over(der);
+	struct rd tbs = rd_over(der_element(&r, DER_SEQUENCE, &whole));
+	struct rd fields = rd_over(der_element(&tbs, DER_SEQUENCE, &whole));
+
+	if (fields.rest.len > 0 && (uint8_t)fields.rest.at[0] == DER_VERSION) {
+		(void)der_element(&fields, DER_VERSION, &whole);
+	}
+	for (size_t i = 0; i < COUNT(before); i++) { /* serial, algorithm, issuer, validity */
+		(void)der_element(&fields, before[i], &whole);
+	}
+	(void)der_element(&fields, DER_SEQUENCE, &whole);
+	*name = whole;
+	return !r.failed && !tbs.failed && !fields.failed;
 }
 
 void cert_add_pem(struct buf *out, struct str der)

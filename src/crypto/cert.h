@@ -30,6 +30,9 @@ struct cert_facts {
 NODISCARD bool cert_read_der(struct str der, struct cert_facts *out, struct err *err);
 /* The first certificate of a PEM text. */
 NODISCARD bool cert_read_pem(struct str pem, struct cert_facts *out, struct err *err);
+/* The DER of the subject's name in a certificate's DER, lent by it. Looks at nothing else (0.1 us,
+ * where a parse takes 200); false when the lengths do not fit. */
+NODISCARD bool cert_subject(struct str der, struct str *name);
 /* PEM chain to concatenated list: calls back each DER in order; false with err on the first bad
  * one. */
 typedef bool cert_each_fn(struct str der, void *user, struct err *err);

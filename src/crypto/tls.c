@@ -4,16 +4,17 @@
 #include <assert.h>
 
 #include "crypto/ossl.h"
-#include "crypto/tls_config.h"
+#include "crypto/tls_hello_priv.h"
 
 struct tls_engine {
 	struct tls_config *config; /* counted */
 	SSL *ssl;
-	struct str in;   /* lent ciphertext, or what is left of `kept` */
-	struct buf kept; /* ciphertext that had to outlive the caller's buffer */
-	struct buf *out; /* the caller's, only during a call */
-	char *peer_name; /* for messages; NULL for a server */
-	bool failed;     /* SSL must not be used any more, not even for close_notify */
+	struct tls_hello *hello; /* with TLS_PEER_BY_NAME only */
+	struct str in;           /* lent ciphertext, or what is left of `kept` */
+	struct buf kept;         /* ciphertext that had to outlive the caller's buffer */
+	struct buf *out;         /* the caller's, only during a call */
+	char *peer_name;         /* for messages; NULL for a server */
+	bool failed;             /* SSL must not be used any more, not even for close_notify */
 	enum tls_peer_state peer;
 	struct cert_facts *facts; /* with a peer's certificate only: 1.2 KB per idle tunnel */
 	char *stranger;           /* the issuer that no anchor vouches for, for the error's text */
@@ -144,6 +145,9 @@ bool tls_engine_new(struct tls_config *c, const char *peer_name, struct tls_engi
 		SSL_set_app_data(e->ssl, e);
 		SSL_set_verify(e->ssl, SSL_VERIFY_PEER, note_stranger);
 	}
+	if (c->peer == TLS_PEER_BY_NAME) {
+		e->hello = tls_hello_new(e->ssl, c);
+	}
 	if (c->server) {
 		SSL_set_accept_state(e->ssl);
 	} else {
@@ -162,6 +166,7 @@ void tls_engine_free(struct tls_engine *e)
 		return;
 	}
 	SSL_free(e->ssl);
+	tls_hello_free(e->hello);
 	tls_config_unref(e->config);
 	buf_fini(&e->kept);
 	free(e->stranger);
@@ -201,6 +206,9 @@ void tls_feed(struct tls_engine *e, struct str ciphertext)
 
 static bool explain_certificate(const struct tls_engine *e, struct err *err)
 {
+	if (e->hello != NULL) {
+		return tls_hello_explain(e->hello, err);
+	}
 	long why = SSL_get_verify_result(e->ssl);
 	const char *name = e->peer_name != NULL ? e->peer_name : "the peer";
 
@@ -273,7 +281,7 @@ static void judge_peer(struct tls_engine *e)
 		*e->facts = (struct cert_facts){0};
 		return;
 	}
-	if (e->config->peer == TLS_PEER_VERIFY ||
+	if (e->config->peer == TLS_PEER_VERIFY || e->config->peer == TLS_PEER_BY_NAME ||
 	    (e->config->judges != NULL &&
 	     ossl_verify(e->config->judges, leaf, SSL_get_peer_cert_chain(e->ssl), 0,
 			 e->config->server ? "ssl_client" : "ssl_server", &ignored))) {
@@ -296,6 +304,9 @@ enum tls_outcome tls_handshake(struct tls_engine *e, struct buf *out, struct err
 	keep_input(e);
 	if (o == TLS_OK) {
 		judge_peer(e);
+	}
+	if (e->hello != NULL && o != TLS_WANT_INPUT) {
+		tls_hello_end(e->hello);
 	}
 	return o;
 }
@@ -370,6 +381,16 @@ enum tls_peer_state tls_peer(const struct tls_engine *e, struct cert_facts *fact
 		*facts = *e->facts;
 	}
 	return e->peer;
+}
+
+const char *tls_owner(const struct tls_engine *e)
+{
+	return e->hello != NULL ? tls_hello_owner(e->hello) : "";
+}
+
+bool tls_resumed(const struct tls_engine *e)
+{
+	return SSL_session_reused(e->ssl) == 1;
 }
 
 bool tls_peer_chain_pem(const struct tls_engine *e, struct buf *pem)

@@ -11,6 +11,7 @@
  */
 #include "crypto/cert.h"
 #include "crypto/key.h"
+#include "crypto/tls_hello.h"
 
 enum {
 	TLS_RECORD_MAX = 16384, /* plaintext bytes of a record (RFC 8446, 5.1) */
@@ -23,6 +24,7 @@ enum tls_peer_policy {
 	TLS_PEER_NONE,     /* server: ask for no client certificate */
 	TLS_PEER_OPTIONAL, /* server: ask, let everything pass, judge with tls_peer_*() (DESIGN 6)
 			    */
+	TLS_PEER_BY_NAME,  /* server: as `hello` says of the name that the client calls */
 	TLS_PEER_VERIFY,   /* client: verify chain, time and name by the library, else fail */
 };
 
@@ -37,6 +39,8 @@ struct tls_settings {
 	bool system_anchors;    /* also the system's trust store */
 	const char *alpn;       /* "http/1.1", or NULL */
 	bool tickets;           /* server: issue session tickets */
+	tls_hello_fn *hello;    /* of TLS_PEER_BY_NAME, which needs it (crypto/tls_hello.h) */
+	void *hello_user;       /* lent until the last engine of this config is freed */
 };
 
 NODISCARD bool tls_config_new(const struct tls_settings *settings, struct tls_config **out,
@@ -87,6 +91,10 @@ enum tls_peer_state {
 	TLS_PEER_TRUSTED,
 };
 enum tls_peer_state tls_peer(const struct tls_engine *e, struct cert_facts *facts);
+/* Whose trust the client's name chose; "" before the ClientHello and without TLS_PEER_BY_NAME. With
+ * it tls_peer() is ABSENT or TRUSTED, the clock included. */
+const char *tls_owner(const struct tls_engine *e);
+bool tls_resumed(const struct tls_engine *e); /* a session of before was taken up */
 /* The peer's chain as PEM (for first contact, RFC-less); false when there is none. */
 NODISCARD bool tls_peer_chain_pem(const struct tls_engine *e, struct buf *pem);
 const char *tls_alpn(const struct tls_engine *e);    /* "" when none was chosen */

@@ -2,10 +2,9 @@
 
 #include "crypto/key_provider.h"
 #include "crypto/ossl.h"
+#include "crypto/tls_hello_priv.h"
 
 enum {
-	CA_NAMES_MAX = 16 * 1024,  /* bytes of names in a CertificateRequest; 77 KB break every
-				      handshake */
 	TLS_CHAIN_MAX = 64 * 1024, /* bytes of a peer's Certificate message; longer is refused */
 };
 
@@ -103,7 +102,7 @@ static bool set_names(SSL_CTX *ctx, struct str anchors_pem, struct err *err)
 		int len = i2d_X509_NAME(name, NULL);
 		total += len > 0 ? (size_t)len + 2 : 0;
 	}
-	if (total <= CA_NAMES_MAX) {
+	if (total <= TLS_CA_NAMES_MAX) {
 		SSL_CTX_set_client_CA_list(ctx, TAKE(names));
 	}
 	return certs != NULL;
@@ -114,6 +113,9 @@ static bool set_trust(struct tls_config *c, const struct tls_settings *settings,
 	if (settings->peer == TLS_PEER_NONE) {
 		SSL_CTX_set_verify(c->ctx, SSL_VERIFY_NONE, NULL);
 		return true;
+	}
+	if (settings->peer == TLS_PEER_BY_NAME) {
+		return tls_hello_set_up(c, err);
 	}
 	AUTO(X509_STORE_free)
 	X509_STORE *store = ossl_store(settings->anchors_pem, settings->system_anchors, err);
@@ -169,6 +171,9 @@ static bool check(const struct tls_settings *s, struct err *err)
 	if (s->server && s->peer == TLS_PEER_VERIFY) {
 		return err_set(err, ERR_CONFIG, "a TLS server judges clients after the handshake");
 	}
+	if ((s->peer == TLS_PEER_BY_NAME) != (s->hello != NULL) || (s->hello && !s->server)) {
+		return err_set(err, ERR_CONFIG, "trust by name is a server's, and needs a hook");
+	}
 	/* A resumed session has no chain to judge, and outlives the trust it was made under. */
 	if (s->tickets && s->peer == TLS_PEER_OPTIONAL) {
 		return err_set(err, ERR_CONFIG, "no tickets where client certificates are asked");
@@ -189,6 +194,8 @@ bool tls_config_new(const struct tls_settings *settings, struct tls_config **out
 	atomic_init(&c->refs, 1);
 	c->server = settings->server;
 	c->peer = settings->peer;
+	c->hello = settings->hello;
+	c->hello_user = settings->hello_user;
 	c->key = settings->key != NULL ? key_ref(settings->key) : NULL;
 	c->bio = tls_bio_method();
 	c->ctx = SSL_CTX_new_ex(lib, KEY_LIBRARY_QUERY,

@@ -12,6 +12,8 @@ struct tls_config {
 	BIO_METHOD *bio;    /* reads and writes the engine's buffers */
 	X509_STORE *judges; /* TLS_PEER_OPTIONAL: the anchors; else NULL */
 	enum tls_peer_policy peer;
+	tls_hello_fn *hello;
+	void *hello_user;
 	bool server;
 	bool has_alpn;
 	unsigned char alpn[1 + 255 + 1]; /* length byte and name, as on the wire; NUL */
