@@ -1,6 +1,7 @@
 #include <stdarg.h>
 
 #include "connector/admin_priv.h"
+#include "connector/rules.h"
 
 /* ---- errors ---- */
 
@@ -89,17 +90,7 @@ void admin_link(struct http_call *call, struct jsonw *w, const char *name, const
 
 struct str admin_text(struct http_call *call, const struct json *object, const char *name)
 {
-	const struct json *j = json_get(object, name);
-	struct str text;
-	int64_t number;
-
-	if (json_str(j, &text)) {
-		return text.at ? text : STR("");
-	}
-	if (json_int(j, &number)) {
-		return str_of(arena_printf(call->arena, "%lld", (long long)number));
-	}
-	return STR_NONE;
+	return rules_text(call->arena, object, name);
 }
 
 bool admin_fits(struct http_call *call, const char *name, struct str value, size_t max)
@@ -111,58 +102,18 @@ bool admin_fits(struct http_call *call, const char *name, struct str value, size
 	return false;
 }
 
-/* Line breaks: where people write sentences, and where a text is pasted as a mail wrapped it. */
-static bool is_clean(struct str name, struct str value)
-{
-	bool long_text =
-		str_eq(name, STR("description")) || str_eq(name, STR("authenticationData"));
-
-	for (size_t i = 0; i < value.len; i++) {
-		unsigned char c = (unsigned char)value.at[i];
-		bool blank = c == '\n' || c == '\r' || c == '\t';
-		if ((c < 0x20 && !(long_text && blank)) || c == 0x7f) {
-			return false;
-		}
-	}
-	return true;
-}
-
 bool admin_body(struct http_call *call, const char *texts, const struct json **out)
 {
-	struct str rest = str_of(texts), name = STR_NONE, value = STR_NONE;
-	int64_t number;
-	char key[64];
+	struct err err = {0};
 
 	if (!http_json_object(call, out)) {
 		return false;
 	}
-	while (str_next_listed(&rest, &name)) {
-		const struct json *member =
-			str_copy(name, key, sizeof key) ? json_get(*out, key) : NULL;
-		if (member == NULL || json_is_null(member) || json_int(member, &number)) {
-			continue;
-		}
-		if (!json_str(member, &value)) {
-			admin_error(call, 400, "%s must be a text", key);
-			return false;
-		}
-		if (!is_clean(name, value)) {
-			admin_error(call, 400, "%s holds a control character", key);
-			return false;
-		}
+	if (!rules_are_texts(*out, texts, &err)) {
+		admin_error_err(call, &err);
+		return false;
 	}
 	return true;
-}
-
-bool admin_is_host(struct str s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.at[i];
-		if (c <= 0x20 || c >= 0x7f || strchr("/\\?#@%\"<>[]", c) != NULL) {
-			return false;
-		}
-	}
-	return s.len > 0 && s.len <= 253;
 }
 
 struct str admin_decode_id(struct http_call *call, struct str encoded)

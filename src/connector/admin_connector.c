@@ -1,4 +1,5 @@
 #include "connector/admin_priv.h"
+#include "connector/rules.h"
 #include "crypto/seal.h"
 
 #define BASE  "/api/v1/configuration/connector"
@@ -273,7 +274,7 @@ static void put_proxy(struct http_call *call)
 		set_proxy(call, STR(""), 0, STR(""), STR(""));
 		return;
 	}
-	if (!admin_is_host(host)) {
+	if (!rules_is_host(host)) {
 		admin_error(call, 400, "host is no host name");
 		return;
 	}

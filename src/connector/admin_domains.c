@@ -1,4 +1,5 @@
 #include "connector/admin_priv.h"
+#include "connector/rules.h"
 
 #define BASE "/api/v1/configuration/subaccounts/{rh}/{sa}/domainMappings"
 #define JSON "application/json"
@@ -26,8 +27,7 @@ static void list(struct http_call *call)
 	jsonw_array(&w);
 	for (size_t i = 0; i < n; i++) {
 		jsonw_object(&w);
-		jsonw_key_str(&w, "virtualDomain", rows[i].virtual_domain);
-		jsonw_key_str(&w, "internalDomain", rows[i].internal);
+		rules_write_domain(&w, &rows[i]);
 		jsonw_key(&w, "_links");
 		jsonw_object(&w);
 		admin_link(call, &w, "self", p.path,
@@ -40,52 +40,38 @@ static void list(struct http_call *call)
 	http_answer_json(call, 200);
 }
 
-/* A domain may begin with a dot (spec 1.8); anything that could end a cookie's attribute is out. */
-static bool is_domain(struct http_call *call, const char *name, struct str value)
-{
-	bool good = value.len > 0 && value.len <= 253;
-
-	for (size_t i = 0; good && i < value.len; i++) {
-		unsigned char c = (unsigned char)value.at[i];
-		good = c > 0x20 && c < 0x7f && strchr(";,=/\\\"?#%", c) == NULL;
-	}
-	if (!good) {
-		admin_error(call, 400, "%s '%.*s' is no domain", name,
-			    STR_ARGS(str_first(value, 100)));
-	}
-	return good;
-}
-
-static bool read_domain(struct http_call *call, struct str *internal, struct str *virtual_domain)
+static bool read_domain(struct http_call *call, struct domain_row *row)
 {
 	const struct json *j;
+	struct err err = {0};
 
-	if (!admin_body(call, "internalDomain,virtualDomain", &j)) {
+	if (!admin_body(call, "", &j)) {
 		return false;
 	}
-	*internal = admin_text(call, j, "internalDomain");
-	*virtual_domain = admin_text(call, j, "virtualDomain");
-	return is_domain(call, "internalDomain", *internal) &&
-	       is_domain(call, "virtualDomain", *virtual_domain);
+	if (!rules_read_domain(call->arena, j, row, &err)) {
+		admin_error_err(call, &err);
+		return false;
+	}
+	return true;
 }
 
 static void create(struct http_call *call)
 {
 	AUTO_PLACE struct admin_place p = {0};
 	struct state_actor actor = admin_actor(call);
-	struct str internal, virtual_domain;
+	struct domain_row row = {0};
 	struct err err = {0};
 
-	if (!admin_place(call, &p) || !read_domain(call, &internal, &virtual_domain)) {
+	if (!admin_place(call, &p) || !read_domain(call, &row)) {
 		return;
 	}
-	if (!domains_add(store_of(call), &actor, p.owner, internal, virtual_domain, &err)) {
+	if (!domains_add(store_of(call), &actor, p.owner, row.internal, row.virtual_domain, &err)) {
 		admin_error_err(call, &err);
 		return;
 	}
 	if (admin_publish(call)) {
 		admin_created(call, arena_printf(call->arena, "%s/domainMappings/%.*s", p.path,
-						 STR_ARGS(internal)));
+						 STR_ARGS(row.internal)));
 	}
 }
 
@@ -93,14 +79,14 @@ static void replace(struct http_call *call)
 {
 	AUTO_PLACE struct admin_place p = {0};
 	struct state_actor actor = admin_actor(call);
-	struct str internal, virtual_domain;
+	struct domain_row row = {0};
 	struct err err = {0};
 
-	if (!admin_place(call, &p) || !read_domain(call, &internal, &virtual_domain)) {
+	if (!admin_place(call, &p) || !read_domain(call, &row)) {
 		return;
 	}
-	if (!domains_edit(store_of(call), &actor, p.owner, http_param(call, "domain"), internal,
-			  virtual_domain, &err)) {
+	if (!domains_edit(store_of(call), &actor, p.owner, http_param(call, "domain"), row.internal,
+			  row.virtual_domain, &err)) {
 		admin_error_err(call, &err);
 		return;
 	}

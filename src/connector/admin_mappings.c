@@ -1,6 +1,6 @@
 #include "base/clock.h"
 #include "connector/admin_priv.h"
-#include "net/address.h"
+#include "connector/rules.h"
 
 #define BASE "/api/v1/configuration/subaccounts/{rh}/{sa}/systemMappings"
 
@@ -13,40 +13,13 @@ static const char *mapping_path(struct http_call *call, const struct admin_place
 			    STR_ARGS(row->virtual_host), STR_ARGS(row->virtual_port));
 }
 
-static void write_optional(struct jsonw *w, const char *name, struct str value)
-{
-	if (value.at != NULL) {
-		jsonw_key_str(w, name, value);
-	}
-}
-
 static void write_mapping(struct http_call *call, struct jsonw *w, const struct admin_place *p,
 			  const struct mapping_row *row)
 {
-	char created[24];
 	const char *path = mapping_path(call, p, row);
 
-	snprintf(created, sizeof created, "%lld", (long long)row->created_ms);
 	jsonw_object(w);
-	jsonw_key_str(w, "virtualHost", row->virtual_host);
-	jsonw_key_str(w, "virtualPort", row->virtual_port);
-	jsonw_key_str(w, "localHost", row->local_host);
-	jsonw_key_str(w, "localPort", row->local_port);
-	jsonw_key_text(w, "creationDate", created); /* a text, as recorded from the original */
-	jsonw_key_str(w, "protocol", row->protocol);
-	jsonw_key_str(w, "backendType", row->backend_type);
-	jsonw_key_text(w, "hostInHeader", row->host_internal ? "INTERNAL" : "VIRTUAL");
-	write_optional(w, "sid", row->sid);
-	jsonw_key_int(w, "totalResourcesCount", row->n_resources);
-	jsonw_key_int(w, "enabledResourcesCount", row->n_enabled);
-	jsonw_key_str(w, "authenticationMode", row->authentication_mode);
-	write_optional(w, "description", row->description);
-	write_optional(w, "sncPartnerName", row->snc_partner);
-	write_optional(w, "sapRouter", row->sap_router);
-	jsonw_key(w, "allowedClients");
-	jsonw_raw(w, row->allowed_clients);
-	jsonw_key(w, "blacklistedUsers");
-	jsonw_raw(w, row->blocked_users);
+	rules_write_mapping(w, row, true);
 	jsonw_key(w, "_links");
 	jsonw_object(w);
 	admin_link(call, w, "self", path, "");
@@ -91,177 +64,6 @@ static void get(struct http_call *call)
 	http_answer_json(call, 200);
 }
 
-/* ---- input ---- */
-
-#define MAPPING_TEXTS                                                                              \
-	"virtualHost,virtualPort,localHost,localPort,protocol,backendType,authenticationMode,"     \
-	"hostInHeader,sid,description,sncPartnerName,sapRouter"
-
-static bool is_one_of(struct str value, const char *const *names, const char **out)
-{
-	for (; *names != NULL; names++) {
-		if (str_eq_nocase(value, str_of(*names))) {
-			*out = *names;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool is_http(struct str protocol)
-{
-	return str_eq(protocol, STR("HTTP")) || str_eq(protocol, STR("HTTPS"));
-}
-
-/* Numbers everywhere; RFC also names its gateways, TCP takes a range (spec 1.6). */
-static bool is_port(struct str port, struct str protocol)
-{
-	uint16_t number, high;
-	size_t dash = str_find(port, '-');
-
-	if (str_to_port(port, &number)) {
-		return true;
-	}
-	if (str_starts(protocol, STR("TCP"))) {
-		return dash < port.len && str_to_port(str_first(port, dash), &number) &&
-		       str_to_port(str_skip(port, dash + 1), &high) && number <= high;
-	}
-	return str_starts(protocol, STR("RFC")) && port.len <= 12 &&
-	       (str_starts(port, STR("sapgw")) || str_starts(port, STR("sapms")));
-}
-
-static bool bad(struct http_call *call, const char *what, struct str value)
-{
-	admin_error(call, 400, "%s '%.*s' is not valid", what, STR_ARGS(str_first(value, 100)));
-	return false;
-}
-
-static bool read_choices(struct http_call *call, const struct json *j, struct mapping_row *row)
-{
-	static const char *const protocols[] = {"HTTP", "HTTPS", "RFC", "RFCS", "RFCWS",
-						"LDAP", "LDAPS", "TCP", "TCPS", NULL};
-	static const char *const types[] = {"abapSys",     "netweaverGW", "hana", "applServerJava",
-					    "netweaverCE", "BC",          "PI",   "otherSAPsys",
-					    "nonSAPsys",   NULL};
-	static const char *const modes[] = {
-		"NONE", "NONE_RESTRICTED", "X509_GENERAL", "X509_RESTRICTED", "KERBEROS", NULL};
-	static const char *const hosts[] = {"VIRTUAL", "INTERNAL", NULL};
-	struct str protocol = admin_text(call, j, "protocol");
-	struct str type = admin_text(call, j, "backendType");
-	struct str mode = admin_text(call, j, "authenticationMode");
-	struct str host = admin_text(call, j, "hostInHeader");
-	const char *found;
-
-	if (!is_one_of(protocol, protocols, &found)) {
-		return bad(call, "protocol", protocol);
-	}
-	row->protocol = str_of(found);
-	if (!is_one_of(type, types, &found)) {
-		return bad(call, "backendType", type);
-	}
-	row->backend_type = str_of(found);
-	if (!is_one_of(mode.at ? mode : STR("NONE"), modes, &found)) {
-		return bad(call, "authenticationMode", mode);
-	}
-	row->authentication_mode = str_of(found);
-	if (!is_one_of(host.at ? host : STR("VIRTUAL"), hosts, &found)) {
-		return bad(call, "hostInHeader", host);
-	}
-	row->host_internal = found == hosts[1];
-	return true;
-}
-
-static bool read_array(struct http_call *call, const struct json *j, const char *name,
-		       struct str *out)
-{
-	const struct json *list_ = json_get(j, name);
-	AUTO_BUF struct buf text = BUF(KIB(64));
-
-	if (list_ == NULL || json_is_null(list_)) {
-		return true;
-	}
-	struct jsonw w = jsonw_to(&text);
-	jsonw_tree(&w, list_);
-	*out = arena_str(call->arena, buf_str(&text));
-	if (!json_is_array(list_) || buf_failed(&text) || out->at == NULL) {
-		admin_error(call, 400, "%s is no list, or too long", name);
-		return false;
-	}
-	return true;
-}
-
-static bool are_clients(const struct json *list_)
-{
-	struct str client = STR_NONE;
-
-	for (size_t i = 0; i < json_count(list_); i++) {
-		if (!json_str(json_at(list_, i), &client) || client.len != 3) {
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool are_users(const struct json *list_)
-{
-	struct str client = STR_NONE, user = STR_NONE;
-
-	for (size_t i = 0; i < json_count(list_); i++) {
-		const struct json *pair = json_at(list_, i);
-		if (!json_get_str(pair, "client", &client) || !json_get_str(pair, "user", &user) ||
-		    client.len != 3 || user.len == 0) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* Clients have three characters; users are blocked as {client,user} (spec 3.5). */
-static bool has_lists(struct http_call *call, const struct json *j)
-{
-	if (!are_clients(json_get(j, "allowedClients"))) {
-		admin_error(call, 400, "allowedClients must be texts of three characters");
-		return false;
-	}
-	if (!are_users(json_get(j, "blacklistedUsers"))) {
-		admin_error(call, 400, "blacklistedUsers must be pairs {client,user}");
-		return false;
-	}
-	return true;
-}
-
-static bool read_rest(struct http_call *call, const struct json *j, struct mapping_row *row)
-{
-	row->sid = admin_text(call, j, "sid");
-	row->description = admin_text(call, j, "description");
-	row->snc_partner = admin_text(call, j, "sncPartnerName");
-	row->sap_router = admin_text(call, j, "sapRouter");
-	return admin_fits(call, "sid", row->sid, 8) &&
-	       admin_fits(call, "description", row->description, 4096) &&
-	       admin_fits(call, "sncPartnerName", row->snc_partner, 1024) &&
-	       admin_fits(call, "sapRouter", row->sap_router, 1024) && has_lists(call, j) &&
-	       read_array(call, j, "allowedClients", &row->allowed_clients) &&
-	       read_array(call, j, "blacklistedUsers", &row->blocked_users);
-}
-
-static bool read_mapping(struct http_call *call, const struct json *j, struct mapping_row *row)
-{
-	struct str host = admin_text(call, j, "localHost"), port = admin_text(call, j, "localPort");
-
-	if (!read_choices(call, j, row)) {
-		return false;
-	}
-	if (!admin_is_host(host)) {
-		return bad(call, "localHost", host);
-	}
-	if (!is_port(port, row->protocol)) {
-		return bad(call, "localPort", port);
-	}
-	row->local_host = host;
-	row->local_port = port;
-	return read_rest(call, j, row);
-}
-
 /* ---- changes ---- */
 
 static void create(struct http_call *call)
@@ -272,19 +74,11 @@ static void create(struct http_call *call)
 	const struct json *j;
 	struct err err = {0};
 
-	if (!admin_place(call, &p) || !admin_body(call, MAPPING_TEXTS, &j) ||
-	    !read_mapping(call, j, &row)) {
+	if (!admin_place(call, &p) || !admin_body(call, "", &j)) {
 		return;
 	}
-	row.virtual_host = admin_text(call, j, "virtualHost");
-	row.virtual_port = admin_text(call, j, "virtualPort");
-	if (!admin_is_host(row.virtual_host)) {
-		(void)bad(call, "virtualHost", row.virtual_host);
-		return;
-	}
-	if (!is_port(row.virtual_port, row.protocol) ||
-	    (is_http(row.protocol) && str_find(row.virtual_port, '-') < row.virtual_port.len)) {
-		(void)bad(call, "virtualPort", row.virtual_port);
+	if (!rules_read_mapping(call->arena, j, &row, &err)) {
+		admin_error_err(call, &err);
 		return;
 	}
 	if (!mappings_add(admin_of(call)->settings.store, &actor, p.owner, &row, &err)) {
@@ -304,8 +98,7 @@ static void replace(struct http_call *call)
 	const struct json *j;
 	struct err err = {0};
 
-	if (!admin_place(call, &p) || !admin_mapping(call, &p, &old) ||
-	    !admin_body(call, MAPPING_TEXTS, &j)) {
+	if (!admin_place(call, &p) || !admin_mapping(call, &p, &old) || !admin_body(call, "", &j)) {
 		return;
 	}
 	row.id = old.id;
@@ -314,10 +107,8 @@ static void replace(struct http_call *call)
 	row.plain_prefix = old.plain_prefix; /* not of the original: it stays when not named */
 	row.allowed_clients = old.allowed_clients;
 	row.blocked_users = old.blocked_users;
-	if (!read_mapping(call, j, &row)) {
-		return;
-	}
-	if (!mappings_edit(admin_of(call)->settings.store, &actor, p.owner, &row, &err)) {
+	if (!rules_read_target(call->arena, j, &row, &err) ||
+	    !mappings_edit(admin_of(call)->settings.store, &actor, p.owner, &row, &err)) {
 		admin_error_err(call, &err);
 		return;
 	}

@@ -41,7 +41,7 @@ struct admin {
 
 extern const struct http_route admin_connector_routes[], admin_subaccount_routes[],
 	admin_mapping_routes[], admin_resource_routes[], admin_domain_routes[],
-	admin_trust_routes[], admin_own_routes[];
+	admin_trust_routes[], admin_own_routes[], admin_transfer_routes[];
 
 struct admin *admin_of(const struct http_call *call);
 struct admin_facts admin_facts(struct admin *a);
@@ -85,7 +85,6 @@ NODISCARD bool admin_publish(struct http_call *call);
  * they are there; what else they are is no absence, but an error. False: 400 or 415 answered.
  */
 NODISCARD bool admin_body(struct http_call *call, const char *texts, const struct json **out);
-bool admin_is_host(struct str s); /* characters of a name or an address, without brackets */
 /* A member as text, numbers too ("port": 900); at == NULL: absent or null. In the arena. */
 struct str admin_text(struct http_call *call, const struct json *object, const char *name);
 /* Copies a field if it is there; false: 400 answered because it is too long. */

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "connector/admin_priv.h"
+#include "connector/rules.h"
 
 #define MAPPING "/api/v1/configuration/subaccounts/{rh}/{sa}/systemMappings/{vhvp}"
 #define BASE    MAPPING "/resources"
@@ -45,18 +46,8 @@ static const char *resource_path(struct http_call *call, const struct spot *s, s
 static void write_resource(struct http_call *call, struct jsonw *w, const struct spot *s,
 			   const struct resource_row *row, bool single)
 {
-	char created[24];
-
-	snprintf(created, sizeof created, "%lld", (long long)row->created_ms);
 	jsonw_object(w);
-	jsonw_key_str(w, "id", row->path);
-	jsonw_key_bool(w, "enabled", row->enabled);
-	jsonw_key_bool(w, "exactMatchOnly", row->exact);
-	jsonw_key_bool(w, "websocketUpgradeAllowed", row->upgrade);
-	jsonw_key_text(w, "creationDate", created);
-	if (row->description.at != NULL) {
-		jsonw_key_str(w, "description", row->description);
-	}
+	rules_write_resource(w, row);
 	jsonw_key(w, "_links");
 	jsonw_object(w);
 	if (single) {
@@ -116,47 +107,6 @@ static void get(struct http_call *call)
 	}
 }
 
-static bool is_http(const struct mapping_row *m)
-{
-	return str_starts(m->protocol, STR("HTTP"));
-}
-
-/* What could never match is refused here, with the reason. */
-static bool is_acceptable(struct http_call *call, const struct spot *s, struct str id)
-{
-	struct str canonical;
-	struct err err = {0};
-
-	if (id.len == 0) {
-		admin_error(call, 400, "id is missing");
-		return false;
-	}
-	if (!is_http(&s->mapping)) {
-		return admin_fits(call, "id", id, 256);
-	}
-	if (!access_path_of_resource(id, call->arena, &canonical, &err)) {
-		admin_error(call, 400, "id: %s", err.text);
-		return false;
-	}
-	return true;
-}
-
-static bool read_flags(struct http_call *call, const struct json *j, struct resource_row *row)
-{
-	static const char *const names[] = {"enabled", "exactMatchOnly", "websocketUpgradeAllowed"};
-	bool *const values[] = {&row->enabled, &row->exact, &row->upgrade};
-
-	for (size_t i = 0; i < COUNT(names); i++) {
-		const struct json *value = json_get(j, names[i]);
-		if (value != NULL && !json_is_null(value) && !json_bool(value, values[i])) {
-			admin_error(call, 400, "%s is neither true nor false", names[i]);
-			return false;
-		}
-	}
-	row->description = admin_text(call, j, "description");
-	return admin_fits(call, "description", row->description, 4096);
-}
-
 static void create(struct http_call *call)
 {
 	AUTO_SPOT struct spot s = {0};
@@ -165,15 +115,12 @@ static void create(struct http_call *call)
 	const struct json *j;
 	struct err err = {0};
 
-	if (!find(call, &s) || !admin_body(call, "id,description", &j)) {
+	if (!find(call, &s) || !admin_body(call, "", &j)) {
 		return;
 	}
 	row.mapping = s.mapping.id;
-	row.path = admin_text(call, j, "id");
-	if (!is_acceptable(call, &s, row.path) || !read_flags(call, j, &row)) {
-		return;
-	}
-	if (!resources_add(store_of(call), &actor, s.place.owner, &row, &err)) {
+	if (!rules_read_resource(call->arena, j, s.mapping.protocol, &row, &err) ||
+	    !resources_add(store_of(call), &actor, s.place.owner, &row, &err)) {
 		admin_error_err(call, &err);
 		return;
 	}
@@ -190,8 +137,7 @@ static void replace(struct http_call *call)
 	const struct json *j;
 	struct err err = {0};
 
-	if (!find_one(call, &s, &old) || !admin_body(call, "id,description", &j) ||
-	    !read_flags(call, j, &row)) {
+	if (!find_one(call, &s, &old) || !admin_body(call, RULES_RESOURCE_FIELDS, &j)) {
 		return;
 	}
 	struct str id = admin_text(call, j, "id");
@@ -202,7 +148,8 @@ static void replace(struct http_call *call)
 	}
 	row.mapping = old.mapping;
 	row.path = old.path;
-	if (!resources_edit(store_of(call), &actor, s.place.owner, &row, &err)) {
+	if (!rules_read_flags(call->arena, j, &row, &err) ||
+	    !resources_edit(store_of(call), &actor, s.place.owner, &row, &err)) {
 		admin_error_err(call, &err);
 		return;
 	}

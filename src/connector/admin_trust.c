@@ -4,6 +4,7 @@
  * is not offered: it would hide who answers.
  */
 #include "connector/admin_priv.h"
+#include "http/multipart.h"
 
 #define JSON "application/json"
 
@@ -182,57 +183,24 @@ static bool add_content(struct adding *a, struct str content, struct err *err)
 	return add_one(content, a, err);
 }
 
-/* Cuts `s` at `mark`: what is before it, and *s is what is behind. False: there is none. */
-static bool cut(struct str *s, struct str mark, struct str *before)
-{
-	const char *at = s->len > 0 ? memmem(s->at, s->len, mark.at, mark.len) : NULL;
-
-	if (at == NULL) {
-		return false;
-	}
-	*before = str_first(*s, (size_t)(at - s->at));
-	*s = str_skip(*s, before->len + mark.len);
-	return true;
-}
-
-static struct str boundary_of(struct http_call *call, struct str type)
-{
-	struct str rest = type, before;
-
-	if (!cut(&rest, STR("boundary="), &before)) {
-		return STR_NONE;
-	}
-	rest = str_first(rest, str_find(rest, ';'));
-	if (rest.len >= 2 && rest.at[0] == '"' && rest.at[rest.len - 1] == '"') {
-		rest = str_first(str_skip(rest, 1), rest.len - 2);
-	}
-	if (rest.len == 0 || rest.len > 70) { /* RFC 2046, 5.1.1 */
-		return STR_NONE;
-	}
-	return str_of(arena_printf(call->arena, "--%.*s", STR_ARGS(rest)));
-}
-
-/* Parts named "certificate" or "certificates" (clients differ, spec 8.8). RFC 7578. */
+/* Parts named "certificate" or "certificates" (clients differ, spec 8.8). */
 static bool add_parts(struct adding *a, struct str type, struct err *err)
 {
-	struct str boundary = boundary_of(a->call, type), rest = a->call->body, part, head;
+	struct multipart m;
+	struct multipart_part part;
+	enum multipart_outcome o;
 
-	if (boundary.at == NULL || !cut(&rest, boundary, &part)) {
-		return err_set(err, ERR_CONFIG, "the multipart body has no boundary");
+	if (!multipart_open(&m, type, a->call->body, err)) {
+		return false;
 	}
-	struct str between = str_of(arena_printf(a->call->arena, "\r\n%.*s", STR_ARGS(boundary)));
-	while (!str_starts(rest, STR("--")) && cut(&rest, between, &part)) {
-		if (!cut(&part, STR("\r\n\r\n"), &head)) {
-			return err_set(err, ERR_CONFIG, "a part of the body has no head");
-		}
-		bool ours = str_contains(head, STR("name=\"certificate\"")) ||
-			    str_contains(head, STR("name=\"certificates\"")) ||
-			    str_contains(head, STR("name=certificate"));
-		if (ours && !add_content(a, part, err)) {
+	while ((o = multipart_next(&m, &part, err)) == MULTIPART_PART) {
+		bool ours = str_eq(part.name, STR("certificate")) ||
+			    str_eq(part.name, STR("certificates"));
+		if (ours && !add_content(a, part.content, err)) {
 			return false;
 		}
 	}
-	return true;
+	return o == MULTIPART_END;
 }
 
 static void add(struct http_call *call)
@@ -247,9 +215,8 @@ static void add(struct http_call *call)
 		return;
 	}
 	a->call = call;
-	bool good = str_starts_nocase(type, STR("multipart/form-data"))
-			    ? add_parts(a, type, &err)
-			    : add_content(a, call->body, &err);
+	bool good =
+		multipart_is(type) ? add_parts(a, type, &err) : add_content(a, call->body, &err);
 	if (good && a->n == 0) {
 		good = err_set(&err, ERR_CONFIG,
 			       "there is no certificate in the part \"certificate\"");

@@ -1,6 +1,7 @@
 #include "connector/mappings_store.h"
 
 #include "connector/mappings_priv.h"
+#include "connector/mappings_tx.h"
 
 struct list {
 	struct arena *arena;
@@ -20,23 +21,11 @@ static bool take_resource(struct arena *a, struct stmt *st, struct resource_row 
 	return mappings_keep(a, st, 1, &row->path) && mappings_keep(a, st, 2, &row->description);
 }
 
-static bool read_resources(struct db *db, void *user, struct err *err)
+static bool take_all(struct list *l, struct stmt *st, struct err *err)
 {
-	struct list *l = user;
-	struct stmt *st;
 	enum store_outcome o;
 
 	l->n = 0;
-	if (!db_prepare(db,
-			"select mapping, path, description, enabled, exact, upgrade, created_ms "
-			"from mapping_resource where ($1 = 0 or mapping = $1) and "
-			"($2 = 0 or path = $3) order by mapping, id",
-			&st, err)) {
-		return false;
-	}
-	stmt_int(st, 1, l->mapping);
-	stmt_int(st, 2, l->path.at != NULL);
-	stmt_text(st, 3, l->path.at ? l->path : STR(""));
 	while ((o = stmt_step(st, err)) == STORE_ROW) {
 		l->rows = mappings_grow(l->arena, l->rows, l->n, sizeof *l->rows);
 		if (l->rows == NULL || !take_resource(l->arena, st, &l->rows[l->n])) {
@@ -47,6 +36,47 @@ static bool read_resources(struct db *db, void *user, struct err *err)
 	}
 	stmt_reset(st);
 	return o == STORE_DONE;
+}
+
+static bool read_resources(struct db *db, void *user, struct err *err)
+{
+	struct list *l = user;
+	struct stmt *st;
+
+	if (!db_prepare(db,
+			"select mapping, path, description, enabled, exact, upgrade, created_ms "
+			"from mapping_resource where ($1 = 0 or mapping = $1) and "
+			"($2 = 0 or path = $3) order by mapping, id",
+			&st, err)) {
+		return false;
+	}
+	stmt_int(st, 1, l->mapping);
+	stmt_int(st, 2, l->path.at != NULL);
+	stmt_text(st, 3, l->path.at ? l->path : STR(""));
+	return take_all(l, st, err);
+}
+
+bool resources_read_in(struct db *db, struct arena *arena, struct mappings_owner owner,
+		       struct resource_row **rows, size_t *n, struct err *err)
+{
+	struct list l = {.arena = arena};
+	struct stmt *st;
+
+	if (!db_prepare(db,
+			"select r.mapping, r.path, r.description, r.enabled, r.exact, r.upgrade, "
+			"r.created_ms from mapping_resource r join mapping m on m.id = r.mapping "
+			"where m.region_host = $1 and m.subaccount = $2 order by r.mapping, r.id",
+			&st, err)) {
+		return false;
+	}
+	stmt_text(st, 1, owner.region_host);
+	stmt_text(st, 2, owner.subaccount);
+	if (!take_all(&l, st, err)) {
+		return false;
+	}
+	*rows = l.rows;
+	*n = l.n;
+	return true;
 }
 
 bool resources_list(struct store *s, struct arena *arena, int64_t mapping,
@@ -100,23 +130,29 @@ static void bind(struct stmt *st, const struct resource_row *row)
 	stmt_text(st, 6, row->description);
 }
 
-static bool add(struct db *db, struct change *c, void *user, struct err *err)
+bool resources_insert_in(struct db *db, const struct resource_row *row, struct err *err)
 {
-	struct write *w = user;
 	struct stmt *st;
 
-	if (!mappings_count(db, "select count(*) from mapping_resource where mapping = $1",
-			    w->change.owner, w->row->mapping, RESOURCES_MAX, "resources", err) ||
-	    !db_prepare(db,
+	if (!db_prepare(db,
 			"insert into mapping_resource (mapping, path, enabled, exact, upgrade, "
 			"description, created_ms) values ($1, $2, $3, $4, $5, $6, $7)",
 			&st, err)) {
 		return false;
 	}
-	bind(st, w->row);
-	stmt_int(st, 7, w->row->created_ms);
-	mappings_record(c, &w->change, "resource.create", w->row->path);
+	bind(st, row);
+	stmt_int(st, 7, row->created_ms);
 	return stmt_run(st, NULL, err);
+}
+
+static bool add(struct db *db, struct change *c, void *user, struct err *err)
+{
+	struct write *w = user;
+
+	mappings_record(c, &w->change, "resource.create", w->row->path);
+	return mappings_count(db, "select count(*) from mapping_resource where mapping = $1",
+			      w->change.owner, w->row->mapping, RESOURCES_MAX, "resources", err) &&
+	       resources_insert_in(db, w->row, err);
 }
 
 bool resources_add(struct store *s, const struct state_actor *actor, struct mappings_owner owner,
@@ -133,9 +169,8 @@ bool resources_add(struct store *s, const struct state_actor *actor, struct mapp
 		       : false;
 }
 
-static bool edit(struct db *db, struct change *c, void *user, struct err *err)
+bool resources_update_in(struct db *db, const struct resource_row *row, struct err *err)
 {
-	struct write *w = user;
 	struct stmt *st;
 	int64_t n = 0;
 
@@ -145,9 +180,16 @@ static bool edit(struct db *db, struct change *c, void *user, struct err *err)
 			&st, err)) {
 		return false;
 	}
-	bind(st, w->row);
+	bind(st, row);
+	return stmt_run(st, &n, err) && (n > 0 || missing(row->path, err));
+}
+
+static bool edit(struct db *db, struct change *c, void *user, struct err *err)
+{
+	struct write *w = user;
+
 	mappings_record(c, &w->change, "resource.edit", w->row->path);
-	return stmt_run(st, &n, err) && (n > 0 || missing(w->row->path, err));
+	return resources_update_in(db, w->row, err);
 }
 
 bool resources_edit(struct store *s, const struct state_actor *actor, struct mappings_owner owner,
@@ -158,24 +200,36 @@ bool resources_edit(struct store *s, const struct state_actor *actor, struct map
 	return store_change(s, edit, &w, NULL, err);
 }
 
-static bool remove_rows(struct db *db, struct change *c, void *user, struct err *err)
+static bool delete_rows(struct db *db, int64_t mapping, struct str path, struct err *err)
 {
-	struct write *w = user;
 	struct stmt *st;
 	int64_t n = 0;
-	bool all = w->path.at == NULL;
+	bool all = path.at == NULL;
 
 	if (!db_prepare(db,
 			"delete from mapping_resource where mapping = $1 and ($2 = 1 or path = $3)",
 			&st, err)) {
 		return false;
 	}
-	stmt_int(st, 1, w->mapping);
+	stmt_int(st, 1, mapping);
 	stmt_int(st, 2, all);
-	stmt_text(st, 3, all ? STR("") : w->path);
+	stmt_text(st, 3, all ? STR("") : path);
+	return stmt_run(st, &n, err) && (all || n > 0 || missing(path, err));
+}
+
+bool resources_delete_in(struct db *db, const struct resource_row *row, struct err *err)
+{
+	return delete_rows(db, row->mapping, row->path, err);
+}
+
+static bool remove_rows(struct db *db, struct change *c, void *user, struct err *err)
+{
+	struct write *w = user;
+	bool all = w->path.at == NULL;
+
 	mappings_record(c, &w->change, all ? "resource.delete-all" : "resource.delete",
 			all ? STR("") : w->path);
-	return stmt_run(st, &n, err) && (all || n > 0 || missing(w->path, err));
+	return delete_rows(db, w->mapping, w->path, err);
 }
 
 bool resources_delete(struct store *s, const struct state_actor *actor, struct mappings_owner owner,

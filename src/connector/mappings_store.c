@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "connector/mappings_priv.h"
+#include "connector/mappings_tx.h"
 
 const struct migration mappings_migrations[] = {
 	{1, "create table mapping (id {serial}, region_host {text} not null, "
@@ -177,6 +178,19 @@ static bool read_mappings(struct db *db, void *user, struct err *err)
 	return o == STORE_DONE;
 }
 
+bool mappings_read_in(struct db *db, struct arena *arena, struct mappings_owner owner,
+		      struct mapping_row **rows, size_t *n, struct err *err)
+{
+	struct list l = {.arena = arena, .owner = owner};
+
+	if (!read_mappings(db, &l, err)) {
+		return false;
+	}
+	*rows = l.rows;
+	*n = l.n;
+	return true;
+}
+
 bool mappings_list(struct store *s, struct arena *arena, struct mappings_owner owner,
 		   struct mapping_row **rows, size_t *n, struct err *err)
 {
@@ -190,7 +204,7 @@ bool mappings_list(struct store *s, struct arena *arena, struct mappings_owner o
 	return true;
 }
 
-static struct str name_of(struct str host, struct str port, char *into, size_t size)
+struct str mappings_name(struct str host, struct str port, char *into, size_t size)
 {
 	char text[600];
 	int len = snprintf(text, sizeof text, "%.*s:%.*s", STR_ARGS(host), STR_ARGS(port));
@@ -201,9 +215,10 @@ static struct str name_of(struct str host, struct str port, char *into, size_t s
 bool mappings_get(struct store *s, struct arena *arena, struct mappings_owner owner,
 		  struct str host, struct str port, struct mapping_row *out, struct err *err)
 {
-	char name[600];
-	struct list l = {
-		.arena = arena, .owner = owner, .name = name_of(host, port, name, sizeof name)};
+	char name[MAPPINGS_NAME_MAX];
+	struct list l = {.arena = arena,
+			 .owner = owner,
+			 .name = mappings_name(host, port, name, sizeof name)};
 
 	if (!store_read(s, read_mappings, &l, err)) {
 		return false;
@@ -242,42 +257,57 @@ struct write {
 	int64_t id;
 };
 
-static bool add_mapping(struct db *db, struct change *c, void *user, struct err *err)
+bool mappings_insert_in(struct db *db, struct mappings_owner owner, const struct mapping_row *row,
+			int64_t *id, struct err *err)
 {
-	struct write *w = user;
+	char name[MAPPINGS_NAME_MAX];
 	struct stmt *st;
 
-	if (!mappings_count(
-		    db, "select count(*) from mapping where region_host = $1 and subaccount = $2",
-		    w->change.owner, 0, MAPPINGS_MAX, "system mappings", err) ||
-	    !db_prepare(
+	if (!db_prepare(
 		    db,
 		    "insert into mapping (local_host, local_port, protocol, backend_type, "
 		    "auth_mode, host_internal, plain_prefix, sid, description, snc_partner, "
 		    "sap_router, allowed_clients, blocked_users, region_host, subaccount, name, "
 		    "virtual_host, virtual_port, created_ms) values ($1, $2, $3, $4, $5, $6, $7, "
-		    "$8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+		    "$8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) returning id",
 		    &st, err)) {
 		return false;
 	}
-	bind_mapping(st, w->row);
-	stmt_text(st, 14, w->change.owner.region_host);
-	stmt_text(st, 15, w->change.owner.subaccount);
-	stmt_text(st, 16, w->name);
-	stmt_text(st, 17, w->row->virtual_host);
-	stmt_text(st, 18, w->row->virtual_port);
-	stmt_int(st, 19, w->row->created_ms);
+	bind_mapping(st, row);
+	stmt_text(st, 14, owner.region_host);
+	stmt_text(st, 15, owner.subaccount);
+	stmt_text(st, 16, mappings_name(row->virtual_host, row->virtual_port, name, sizeof name));
+	stmt_text(st, 17, row->virtual_host);
+	stmt_text(st, 18, row->virtual_port);
+	stmt_int(st, 19, row->created_ms);
+	if (stmt_step(st, err) != STORE_ROW) {
+		return false;
+	}
+	*id = stmt_col_int(st, 0);
+	stmt_reset(st);
+	return true;
+}
+
+static bool add_mapping(struct db *db, struct change *c, void *user, struct err *err)
+{
+	struct write *w = user;
+
 	mappings_record(c, &w->change, "mapping.create", w->name);
-	return stmt_run(st, NULL, err);
+	return mappings_count(
+		       db,
+		       "select count(*) from mapping where region_host = $1 and subaccount = $2",
+		       w->change.owner, 0, MAPPINGS_MAX, "system mappings", err) &&
+	       mappings_insert_in(db, w->change.owner, w->row, &w->id, err);
 }
 
 bool mappings_add(struct store *s, const struct state_actor *actor, struct mappings_owner owner,
 		  const struct mapping_row *row, struct err *err)
 {
-	char name[600];
-	struct write w = {.change = {actor, owner, STR("")},
-			  .row = row,
-			  .name = name_of(row->virtual_host, row->virtual_port, name, sizeof name)};
+	char name[MAPPINGS_NAME_MAX];
+	struct write w = {
+		.change = {actor, owner, STR("")},
+		.row = row,
+		.name = mappings_name(row->virtual_host, row->virtual_port, name, sizeof name)};
 
 	if (store_change(s, add_mapping, &w, NULL, err)) {
 		return true;
@@ -288,9 +318,9 @@ bool mappings_add(struct store *s, const struct state_actor *actor, struct mappi
 		       : false;
 }
 
-static bool edit_mapping(struct db *db, struct change *c, void *user, struct err *err)
+bool mappings_update_in(struct db *db, struct mappings_owner owner, const struct mapping_row *row,
+			struct err *err)
 {
-	struct write *w = user;
 	struct stmt *st;
 	int64_t n = 0;
 
@@ -303,24 +333,32 @@ static bool edit_mapping(struct db *db, struct change *c, void *user, struct err
 			&st, err)) {
 		return false;
 	}
-	bind_mapping(st, w->row);
-	stmt_int(st, 14, w->row->id);
-	stmt_text(st, 15, w->change.owner.region_host);
-	stmt_text(st, 16, w->change.owner.subaccount);
-	mappings_record(c, &w->change, "mapping.edit", w->name);
+	bind_mapping(st, row);
+	stmt_int(st, 14, row->id);
+	stmt_text(st, 15, owner.region_host);
+	stmt_text(st, 16, owner.subaccount);
 	if (!stmt_run(st, &n, err)) {
 		return false;
 	}
 	return n > 0 || err_set(err, ERR_MISSING, "the system mapping does not exist any more");
 }
 
+static bool edit_mapping(struct db *db, struct change *c, void *user, struct err *err)
+{
+	struct write *w = user;
+
+	mappings_record(c, &w->change, "mapping.edit", w->name);
+	return mappings_update_in(db, w->change.owner, w->row, err);
+}
+
 bool mappings_edit(struct store *s, const struct state_actor *actor, struct mappings_owner owner,
 		   const struct mapping_row *row, struct err *err)
 {
-	char name[600];
-	struct write w = {.change = {actor, owner, STR("")},
-			  .row = row,
-			  .name = name_of(row->virtual_host, row->virtual_port, name, sizeof name)};
+	char name[MAPPINGS_NAME_MAX];
+	struct write w = {
+		.change = {actor, owner, STR("")},
+		.row = row,
+		.name = mappings_name(row->virtual_host, row->virtual_port, name, sizeof name)};
 
 	return store_change(s, edit_mapping, &w, NULL, err);
 }
@@ -351,6 +389,11 @@ static bool delete_rows(struct db *db, struct mappings_owner owner, int64_t id, 
 			 "delete from mapping where region_host = $1 and subaccount = $2 and "
 			 "($3 = 0 or id = $3)",
 			 owner, id, err);
+}
+
+bool mappings_delete_in(struct db *db, struct mappings_owner owner, int64_t id, struct err *err)
+{
+	return delete_rows(db, owner, id, err);
 }
 
 static bool delete_mappings(struct db *db, struct change *c, void *user, struct err *err)

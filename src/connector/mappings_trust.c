@@ -2,6 +2,7 @@
 #include "connector/mappings_store.h"
 
 #include "connector/mappings_priv.h"
+#include "connector/mappings_tx.h"
 
 struct write {
 	struct mappings_change change;
@@ -51,6 +52,19 @@ static bool read_domains(struct db *db, void *user, struct err *err)
 	return o == STORE_DONE;
 }
 
+bool domains_read_in(struct db *db, struct arena *arena, struct mappings_owner owner,
+		     struct domain_row **rows, size_t *n, struct err *err)
+{
+	struct domain_list l = {.arena = arena, .owner = owner};
+
+	if (!read_domains(db, &l, err)) {
+		return false;
+	}
+	*rows = l.rows;
+	*n = l.n;
+	return true;
+}
+
 bool domains_list(struct store *s, struct arena *arena, struct mappings_owner owner,
 		  struct domain_row **rows, size_t *n, struct err *err)
 {
@@ -70,27 +84,35 @@ static bool domain_missing(struct str internal, struct err *err)
 		       STR_ARGS(str_first(internal, 200)));
 }
 
-static bool add_domain(struct db *db, struct change *c, void *user, struct err *err)
+bool domains_insert_in(struct db *db, struct mappings_owner owner, const struct domain_row *row,
+		       struct err *err)
 {
-	struct write *w = user;
 	struct stmt *st;
 
-	if (!mappings_count(
-		    db,
-		    "select count(*) from cookie_domain where region_host = $1 and subaccount = $2",
-		    w->change.owner, 0, DOMAINS_MAX, "domain mappings", err) ||
-	    !db_prepare(db,
+	if (!db_prepare(db,
 			"insert into cookie_domain (region_host, subaccount, internal, virtual) "
 			"values ($1, $2, $3, $4)",
 			&st, err)) {
 		return false;
 	}
-	stmt_text(st, 1, w->change.owner.region_host);
-	stmt_text(st, 2, w->change.owner.subaccount);
-	stmt_text(st, 3, w->internal);
-	stmt_text(st, 4, w->to_virtual);
-	mappings_record(c, &w->change, "domain.create", w->internal);
+	stmt_text(st, 1, owner.region_host);
+	stmt_text(st, 2, owner.subaccount);
+	stmt_text(st, 3, row->internal);
+	stmt_text(st, 4, row->virtual_domain);
 	return stmt_run(st, NULL, err);
+}
+
+static bool add_domain(struct db *db, struct change *c, void *user, struct err *err)
+{
+	struct write *w = user;
+	const struct domain_row row = {.internal = w->internal, .virtual_domain = w->to_virtual};
+
+	mappings_record(c, &w->change, "domain.create", w->internal);
+	return mappings_count(db,
+			      "select count(*) from cookie_domain where region_host = $1 and "
+			      "subaccount = $2",
+			      w->change.owner, 0, DOMAINS_MAX, "domain mappings", err) &&
+	       domains_insert_in(db, w->change.owner, &row, err);
 }
 
 bool domains_add(struct store *s, const struct state_actor *actor, struct mappings_owner owner,
@@ -109,11 +131,10 @@ bool domains_add(struct store *s, const struct state_actor *actor, struct mappin
 		       : false;
 }
 
-static bool edit_domain(struct db *db, struct change *c, void *user, struct err *err)
+bool domains_update_in(struct db *db, struct mappings_owner owner, struct str internal,
+		       const struct domain_row *to, int64_t *changed, struct err *err)
 {
-	struct write *w = user;
 	struct stmt *st;
-	int64_t n = 0;
 
 	if (!db_prepare(db,
 			"update cookie_domain set internal = $4, virtual = $5 where "
@@ -121,13 +142,23 @@ static bool edit_domain(struct db *db, struct change *c, void *user, struct err 
 			&st, err)) {
 		return false;
 	}
-	stmt_text(st, 1, w->change.owner.region_host);
-	stmt_text(st, 2, w->change.owner.subaccount);
-	stmt_text(st, 3, w->internal);
-	stmt_text(st, 4, w->to_internal);
-	stmt_text(st, 5, w->to_virtual);
+	stmt_text(st, 1, owner.region_host);
+	stmt_text(st, 2, owner.subaccount);
+	stmt_text(st, 3, internal);
+	stmt_text(st, 4, to->internal);
+	stmt_text(st, 5, to->virtual_domain);
+	return stmt_run(st, changed, err);
+}
+
+static bool edit_domain(struct db *db, struct change *c, void *user, struct err *err)
+{
+	struct write *w = user;
+	const struct domain_row to = {.internal = w->to_internal, .virtual_domain = w->to_virtual};
+	int64_t n = 0;
+
 	mappings_record(c, &w->change, "domain.edit", w->internal);
-	return stmt_run(st, &n, err) && (n > 0 || domain_missing(w->internal, err));
+	return domains_update_in(db, w->change.owner, w->internal, &to, &n, err) &&
+	       (n > 0 || domain_missing(w->internal, err));
 }
 
 bool domains_edit(struct store *s, const struct state_actor *actor, struct mappings_owner owner,
@@ -142,12 +173,11 @@ bool domains_edit(struct store *s, const struct state_actor *actor, struct mappi
 	return store_change(s, edit_domain, &w, NULL, err);
 }
 
-static bool delete_domain(struct db *db, struct change *c, void *user, struct err *err)
+bool domains_delete_in(struct db *db, struct mappings_owner owner, struct str internal,
+		       int64_t *changed, struct err *err)
 {
-	struct write *w = user;
 	struct stmt *st;
-	int64_t n = 0;
-	bool all = w->internal.at == NULL;
+	bool all = internal.at == NULL;
 
 	if (!db_prepare(db,
 			"delete from cookie_domain where region_host = $1 and subaccount = $2 and "
@@ -155,12 +185,22 @@ static bool delete_domain(struct db *db, struct change *c, void *user, struct er
 			&st, err)) {
 		return false;
 	}
-	stmt_text(st, 1, w->change.owner.region_host);
-	stmt_text(st, 2, w->change.owner.subaccount);
+	stmt_text(st, 1, owner.region_host);
+	stmt_text(st, 2, owner.subaccount);
 	stmt_int(st, 3, all);
-	stmt_text(st, 4, all ? STR("") : w->internal);
+	stmt_text(st, 4, all ? STR("") : internal);
+	return stmt_run(st, changed, err);
+}
+
+static bool delete_domain(struct db *db, struct change *c, void *user, struct err *err)
+{
+	struct write *w = user;
+	int64_t n = 0;
+	bool all = w->internal.at == NULL;
+
 	mappings_record(c, &w->change, "domain.delete", all ? STR("all") : w->internal);
-	return stmt_run(st, &n, err) && (all || n > 0 || domain_missing(w->internal, err));
+	return domains_delete_in(db, w->change.owner, w->internal, &n, err) &&
+	       (all || n > 0 || domain_missing(w->internal, err));
 }
 
 bool domains_delete(struct store *s, const struct state_actor *actor, struct mappings_owner owner,

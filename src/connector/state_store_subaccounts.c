@@ -1,3 +1,4 @@
+#include "connector/mappings_tx.h"
 #include "connector/state_store_priv.h"
 
 /* The columns in the order of read_row() and bind_row(). */
@@ -151,9 +152,8 @@ bool state_subaccount_add(struct store *s, const struct state_actor *actor,
 	return false;
 }
 
-static bool edit(struct db *db, struct change *c, void *user, struct err *err)
+bool state_subaccount_edit_in(struct db *db, const struct state_subaccount *sa, struct err *err)
 {
-	const struct change_of *of = user;
 	struct stmt *st = NULL;
 	int64_t changed = 0;
 
@@ -165,12 +165,17 @@ static bool edit(struct db *db, struct change *c, void *user, struct err *err)
 			&st, err)) {
 		return false;
 	}
-	bind_row(st, of->sa);
-	if (!stmt_run(st, &changed, err)) {
+	bind_row(st, sa);
+	return stmt_run(st, &changed, err) &&
+	       (changed > 0 || missing(err, sa->region_host, sa->subaccount));
+}
+
+static bool edit(struct db *db, struct change *c, void *user, struct err *err)
+{
+	const struct change_of *of = user;
+
+	if (!state_subaccount_edit_in(db, of->sa, err)) {
 		return false;
-	}
-	if (changed == 0) {
-		return missing(err, of->sa->region_host, of->sa->subaccount);
 	}
 	record(c, of);
 	return true;
@@ -300,6 +305,26 @@ bool state_subaccount_get(struct store *s, const char *region_host, const char *
 	if (read.n == 0) {
 		free(read.rows);
 		return missing(err, region_host, subaccount);
+	}
+	*out = read.rows[0];
+	free(read.rows);
+	return true;
+}
+
+bool state_subaccount_get_in(struct db *db, struct mappings_owner owner,
+			     struct state_subaccount *out, struct err *err)
+{
+	char host[STATE_HOST], uuid[STATE_UUID];
+	struct rows_read read = {.region_host = host, .subaccount = uuid};
+
+	if (!str_copy(owner.region_host, host, sizeof(host)) ||
+	    !str_copy(owner.subaccount, uuid, sizeof(uuid)) || !read_rows(db, &read, err)) {
+		state_subaccounts_free(read.rows, read.n);
+		return err_wrap(err, "subaccount");
+	}
+	if (read.n == 0) {
+		free(read.rows);
+		return missing(err, host, uuid);
 	}
 	*out = read.rows[0];
 	free(read.rows);

@@ -336,3 +336,15 @@ bool subaccounts_learn_owners(struct subaccounts *s, const char *key, const char
 	return !is_news ||
 	       change_named(s, &system, "subaccount.owners", host, uuid, apply_owners, owners, err);
 }
+
+bool subaccounts_around(struct subaccounts *s, bool (*fn)(void *user, struct err *err), void *user,
+			struct err *err)
+{
+	pthread_mutex_lock(&s->lock);
+	bool ok = fn(user, err) && subaccounts_reload(s, err);
+	pthread_mutex_unlock(&s->lock);
+	if (ok) {
+		tell(s);
+	}
+	return ok;
+}

@@ -120,3 +120,9 @@ NODISCARD bool subaccounts_confirm(struct subaccounts *s, int64_t certificate_id
 /* The owners as the relay named them (links tells). Blocks; no audit when nothing changed. */
 NODISCARD bool subaccounts_learn_owners(struct subaccounts *s, const char *key, const char *owners,
 					struct err *err);
+/*
+ * Runs `fn`, which changes rows of subaccounts in the database, while nothing here does; then reads
+ * them again and tells. Blocks. False, with nothing read again, when fn says so.
+ */
+NODISCARD bool subaccounts_around(struct subaccounts *s, bool (*fn)(void *user, struct err *err),
+				  void *user, struct err *err);

@@ -136,6 +136,12 @@ bool subaccounts_set_proxy(struct subaccounts *s, const struct state_actor *acto
 	return str_copy(host, s->proxy_host, sizeof s->proxy_host);
 }
 
+bool subaccounts_around(struct subaccounts *s UNUSED, bool (*fn)(void *user, struct err *err),
+			void *user, struct err *err)
+{
+	return fn(user, err);
+}
+
 /* ---- no tunnels ---- */
 
 struct link_status_set *links_status(struct links *l UNUSED)
