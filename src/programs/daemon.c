@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "crypto/issue.h"
@@ -199,6 +200,7 @@ bool daemon_enclose(const struct daemon_place *p, struct err *err)
 				 "name another with state.dir)",
 				 p->state_dir);
 	}
+	crash_points_in(p->state_dir);
 	/* What SQLite needs besides its file lies there too: no other folder can be written. */
 	(void)setenv("SQLITE_TMPDIR", p->state_dir, 1);
 	while (sandbox_system_files[n]) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/option.h"
 #include "keyd/harden.h"
@@ -111,6 +112,7 @@ static bool run(const struct settings *s, struct err *err)
 	    !open_vault(s, dir, &vault, err) || !serials_open(dir, &serials, err)) {
 		return false;
 	}
+	crash_points_in(s->folder);
 	keys = keyring_new(KEYRING_MAX);
 	const struct dispatch d = {
 		.vault = vault, .keys = keys, .serials = serials, .now = clock_unix};
