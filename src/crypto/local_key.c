@@ -63,10 +63,10 @@ bool local_key_read(struct str der, struct local_key **out, struct err *err)
 	return true;
 }
 
-bool local_key_write(const struct local_key *k, struct buf *der, struct err *err)
+bool ossl_write_pkcs8(const EVP_PKEY *pkey, struct buf *der, struct err *err)
 {
 	unsigned char *bytes = NULL;
-	PKCS8_PRIV_KEY_INFO *p8 = EVP_PKEY2PKCS8(k->pkey);
+	PKCS8_PRIV_KEY_INFO *p8 = EVP_PKEY2PKCS8(pkey);
 	int len = p8 != NULL ? i2d_PKCS8_PRIV_KEY_INFO(p8, &bytes) : -1;
 
 	PKCS8_PRIV_KEY_INFO_free(p8); /* clears the octets */
@@ -76,6 +76,11 @@ bool local_key_write(const struct local_key *k, struct buf *der, struct err *err
 	buf_add(der, bytes, (size_t)len);
 	OPENSSL_clear_free(bytes, (size_t)len);
 	return !buf_failed(der) || err_set(err, ERR_LIMIT, "no room for the private key");
+}
+
+bool local_key_write(const struct local_key *k, struct buf *der, struct err *err)
+{
+	return ossl_write_pkcs8(k->pkey, der, err);
 }
 
 void local_key_free(struct local_key *k)

@@ -46,6 +46,10 @@ BIO *ossl_reader(struct str text, struct err *err);
 EVP_PKEY *ossl_public_key(struct str spki, struct err *err);
 EVP_PKEY *ossl_local_key(const struct local_key *k); /* lent */
 NODISCARD bool ossl_key_is_accepted(EVP_PKEY *pkey, struct err *err);
+/* What tenants may bring: RSA 1024 to 16384, RSA-PSS, DSA to 4096, named curves, Ed25519, Ed448;
+ * the private part, where there is one, must fit the public one. */
+NODISCARD bool ossl_tenant_key_is_accepted(EVP_PKEY *pkey, struct err *err);
+NODISCARD bool ossl_write_pkcs8(const EVP_PKEY *pkey, struct buf *der, struct err *err);
 void ossl_key_type(EVP_PKEY *pkey, char into[static 16]); /* "EC P-256", "RSA 2048" */
 
 /* A whole DER certificate, or NULL. */
