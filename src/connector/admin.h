@@ -12,6 +12,7 @@
  */
 #include "connector/links.h"
 #include "connector/mappings.h"
+#include "connector/renewals.h"
 #include "http/session.h"
 
 struct admin;
@@ -19,7 +20,8 @@ struct admin;
 struct admin_settings {
 	struct store *store;
 	struct subaccounts *subaccounts;
-	struct links *links; /* NULL: no tunnels are shown (tests) */
+	struct links *links;       /* NULL: no tunnels are shown (tests) */
+	struct renewals *renewals; /* NULL: none are shown (tests) */
 	struct mappings *mappings;
 	const char *version;
 	/* The initial password was changed: the file with the setup code can go. May be NULL. */

@@ -5,7 +5,8 @@
 #define ONE  BASE "/{rh}/{sa}"
 #define JSON "application/json"
 
-static void write_status(struct jsonw *w, const struct subaccount *sa, const struct link_status *s)
+static void write_status(struct http_call *call, struct jsonw *w, const struct subaccount *sa,
+			 const struct link_status *s)
 {
 	jsonw_object(w);
 	jsonw_key_text(w, "regionHost", sa->state.region_host);
@@ -21,6 +22,9 @@ static void write_status(struct jsonw *w, const struct subaccount *sa, const str
 	jsonw_key_int(w, "clockSkewSeconds", s ? s->skew_s : 0);
 	jsonw_key_text(w, "owners", s && s->owners[0] ? s->owners : sa->state.owners);
 	jsonw_key_bool(w, "certificateConfirmed", sa->certificate_confirmed);
+	admin_write_certificate(w, sa, s);
+	jsonw_key(w, "renewal");
+	admin_write_renewal(call, w, sa);
 	jsonw_object_end(w);
 }
 
@@ -46,7 +50,7 @@ static void list(struct http_call *call)
 	jsonw_key(&w, "items");
 	jsonw_array(&w);
 	for (size_t i = 0; i < set->n; i++) {
-		write_status(&w, &set->rows[i], find_status(status, set->rows[i].key));
+		write_status(call, &w, &set->rows[i], find_status(status, set->rows[i].key));
 	}
 	jsonw_array_end(&w);
 	jsonw_object_end(&w);
@@ -66,7 +70,7 @@ static void get(struct http_call *call)
 	}
 	struct link_status_set *status = status_of(call);
 	struct jsonw w = jsonw_to(&call->out);
-	write_status(&w, p.row, find_status(status, p.row->key));
+	write_status(call, &w, p.row, find_status(status, p.row->key));
 	if (status != NULL) {
 		link_status_set_unref(status);
 	}

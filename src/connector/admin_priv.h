@@ -41,7 +41,7 @@ struct admin {
 
 extern const struct http_route admin_connector_routes[], admin_subaccount_routes[],
 	admin_mapping_routes[], admin_resource_routes[], admin_domain_routes[],
-	admin_trust_routes[], admin_own_routes[], admin_transfer_routes[];
+	admin_trust_routes[], admin_own_routes[], admin_transfer_routes[], admin_renewal_routes[];
 
 struct admin *admin_of(const struct http_call *call);
 struct admin_facts admin_facts(struct admin *a);
@@ -75,6 +75,14 @@ static inline void auto_admin_place(struct admin_place *p)
 }
 #define AUTO_PLACE __attribute__((cleanup(auto_admin_place)))
 
+/* True: enrolled. Else answered; `why` has what an administrator must compare. */
+NODISCARD bool admin_judge_enrolment(struct http_call *call, enum enrol_outcome outcome,
+				     const struct enrol_result *why, const struct err *err);
+/* "certificate":{…} with its state; `s` may be NULL. */
+void admin_write_certificate(struct jsonw *w, const struct subaccount *sa,
+			     const struct link_status *s);
+/* The plan of its renewal as an object. */
+void admin_write_renewal(struct http_call *call, struct jsonw *w, const struct subaccount *sa);
 /* The mapping of {vhvp}; false: 404 answered. */
 NODISCARD bool admin_mapping(struct http_call *call, const struct admin_place *p,
 			     struct mapping_row *out);

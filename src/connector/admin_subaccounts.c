@@ -199,9 +199,8 @@ static void answer_untrusted(struct http_call *call, const struct enrol_result *
 	http_answer_json(call, 409);
 }
 
-/* True: enrolled. Else answered. */
-static bool judge(struct http_call *call, enum enrol_outcome outcome,
-		  const struct enrol_result *why, const struct err *err)
+bool admin_judge_enrolment(struct http_call *call, enum enrol_outcome outcome,
+			   const struct enrol_result *why, const struct err *err)
 {
 	char seconds[24];
 
@@ -323,7 +322,7 @@ static void add(struct http_call *call)
 	struct state_actor actor = admin_actor(call);
 	enum enrol_outcome outcome =
 		subaccounts_add(subaccounts_of(call), &actor, rh, sa, &facts, &c, &why, &err);
-	if (judge(call, outcome, &why, &err) && admin_publish(call)) {
+	if (admin_judge_enrolment(call, outcome, &why, &err) && admin_publish(call)) {
 		answer_added(call, rh, sa, c.authentication_data);
 	}
 	enrol_result_fini(&why);
@@ -348,7 +347,7 @@ static void refresh(struct http_call *call)
 	enum enrol_outcome outcome =
 		subaccounts_refresh(subaccounts_of(call), &actor, p.owner.region_host,
 				    p.owner.subaccount, &c, &why, &err);
-	if (judge(call, outcome, &why, &err)) {
+	if (admin_judge_enrolment(call, outcome, &why, &err)) {
 		answer_entity(call, p.owner.region_host, p.owner.subaccount, 200);
 	}
 	enrol_result_fini(&why);

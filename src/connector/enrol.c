@@ -17,6 +17,13 @@ void enrol_result_fini(struct enrol_result *r)
 	buf_fini(&r->chain);
 }
 
+int64_t enrol_time(const struct enrol_result *r)
+{
+	bool same = r->skew_s < ENROL_SKEW_LEAST_S && r->skew_s > -ENROL_SKEW_LEAST_S;
+
+	return clock_unix() - (same ? 0 : r->skew_s);
+}
+
 /* ---- authentication data ---- */
 
 static bool get_text(const struct json *j, const char *name, char *into, size_t size,

@@ -22,6 +22,7 @@ enum {
 	ENROL_PORT = 443,           /* of a region host without one */
 	ENROL_PEM_MAX = 256 * 1024, /* bytes of a CA's or our certificates */
 	ENROL_SKEW_MAX_S = 300,     /* a larger difference of the clocks is named in errors */
+	ENROL_SKEW_LEAST_S = 2,     /* a smaller one is the way of the answer */
 };
 
 /* What authentication data says; texts are NUL-terminated. */
@@ -73,6 +74,9 @@ struct enrol_result {
 			       .chain = BUF(ENROL_PEM_MAX),                                        \
 			       .retry_after_s = -1})
 void enrol_result_fini(struct enrol_result *r);
+/* Now, in Unix seconds, by the clock of the server that answered: ours may be wrong, and the
+ * certificate's end is by that one. */
+int64_t enrol_time(const struct enrol_result *r);
 
 /* Only cacerts: fills `anchors` and `issuing`. The first step of everything else. */
 enum enrol_outcome enrol_cacerts(const struct enrol_peer *peer, struct enrol_result *out,

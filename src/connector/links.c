@@ -69,6 +69,7 @@ static void add_line(struct link_status *st, const struct line_report *r)
 	}
 	if (r->reason[0] != '\0' && st->reason[0] == '\0') {
 		memcpy(st->reason, r->reason, sizeof(st->reason));
+		memcpy(st->refusal, r->refusal, sizeof(st->refusal));
 		st->refused = r->refused;
 	}
 	if (r->owners[0] != '\0') {
@@ -126,6 +127,9 @@ static void publish(struct links *l)
 		set->rows[i] = sum_of(find_row(l, l->set->rows[i].key), &l->set->rows[i]);
 	}
 	snapshot_publish(&l->status, &set->snapshot);
+	if (l->settings.on_status != NULL) {
+		l->settings.on_status(l->settings.user);
+	}
 }
 
 /* ---- orders to the workers ---- */

@@ -29,9 +29,10 @@ struct link_status {
 	unsigned tunnels;           /* open now */
 	unsigned wanted;            /* by the relay */
 	unsigned refused;           /* HTTP status of the last refusal, or 0 */
-	char reason[400];           /* why there is no tunnel, or one less; "" */
-	char owners[400];           /* as the relay last named them */
-	int64_t skew_s;             /* our clock minus the relay's */
+	char refusal[24]; /* the relay's word for it: "expired", "superseded", "revoked" …; "" */
+	char reason[400]; /* why there is no tunnel, or one less; "" */
+	char owners[400]; /* as the relay last named them */
+	int64_t skew_s;   /* our clock minus the relay's */
 };
 
 struct link_status_set {
@@ -58,6 +59,9 @@ struct links_settings {
 	/* On the worker's loop. `t` is lent: good until H2_CLOSED of the notice's stream. */
 	void (*on_stream)(struct tunnel *t, const struct h2_notice *notice,
 			  const struct links_source *from);
+	/* On the control loop: another links_status() is there. May be NULL. */
+	void (*on_status)(void *user);
+	void *user; /* of on_status */
 };
 
 /* On the control loop's thread, before the workers run or while they do. */

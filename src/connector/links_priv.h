@@ -18,7 +18,7 @@ struct line_report {
 	int64_t up_since_ms;
 	int64_t certificate_id; /* with which the newest tunnel is open; 0: it is not */
 	int64_t skew_s;
-	char reason[400], owners[400];
+	char reason[400], owners[400], refusal[24];
 };
 
 /* One subaccount that shall be connected. */

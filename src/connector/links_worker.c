@@ -33,6 +33,9 @@ static void report(struct line *line)
 	if (st->state == LINK_UP) {
 		r.certificate_id = line->subaccount->certificate_id;
 	} else if (st->reason.kind != ERR_NONE) {
+		if (st->refused != 0) {
+			memcpy(r.refusal, st->answer.refusal, sizeof(r.refusal));
+		}
 		memcpy(r.reason, st->reason.text, sizeof(r.reason));
 	}
 	log_change(&line->told, &r);

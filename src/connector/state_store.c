@@ -16,6 +16,9 @@ const struct migration state_migrations[] = {
 	    "subaccount {text} not null, state {int} not null, sealed {blob} not null, "
 	    "spki {blob} not null, chain {text} not null, received {int} not null){strict};\n"
 	    "create index state_certificate_of on state_certificate (region_host, subaccount);\n"},
+	{2, "create table state_renewal (region_host {text} not null, subaccount {text} not null, "
+	    "tried_ms {int} not null, result {int} not null, failures {int} not null, "
+	    "why {text} not null, primary key (region_host, subaccount)){strict};\n"},
 	{0, NULL},
 };
 

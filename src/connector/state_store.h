@@ -146,3 +146,28 @@ NODISCARD bool state_certificate_confirm(struct store *s, const struct state_act
 NODISCARD bool state_certificate_newest(struct store *s, const char *region_host,
 					const char *subaccount, bool confirmed_only,
 					struct state_certificate *out, struct err *err);
+
+/* ---- automatic renewal: what the last try of each subaccount came to ---- */
+
+enum state_renewal_result {
+	STATE_RENEWAL_DONE,
+	STATE_RENEWAL_FAILED, /* not reached, or it broke */
+	STATE_RENEWAL_DENIED, /* the cloud side said no */
+};
+
+struct state_renewal {
+	char region_host[STATE_HOST];
+	char subaccount[STATE_UUID];
+	int64_t tried_ms; /* Unix */
+	enum state_renewal_result result;
+	unsigned failures; /* in a row */
+	char text[400];    /* why it failed; "" */
+};
+
+/* Replaces what was there; a try that failed is audited (one that succeeded is by its new
+ * certificate). ERR_MISSING when there is no such subaccount. */
+NODISCARD bool state_renewal_put(struct store *s, const struct state_actor *actor,
+				 const struct state_renewal *row, struct err *err);
+/* All; free(*rows). */
+NODISCARD bool state_renewal_list(struct store *s, struct state_renewal **rows, size_t *n,
+				  struct err *err);

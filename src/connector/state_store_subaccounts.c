@@ -214,6 +214,9 @@ static bool delete_row(struct db *db, struct change *c, void *user, struct err *
 	if (!db_prepare(db,
 			"delete from state_certificate where region_host = $1 and subaccount = $2",
 			&st, err) ||
+	    !run_on(st, of, NULL, err) ||
+	    !db_prepare(db, "delete from state_renewal where region_host = $1 and subaccount = $2",
+			&st, err) ||
 	    !run_on(st, of, NULL, err)) {
 		return false;
 	}

@@ -23,6 +23,7 @@ struct subaccount {
 	uint16_t port;                     /* … and its port */
 	bool has_certificate;
 	int64_t certificate_id;        /* state_certificate.id */
+	int64_t certificate_received;  /* Unix seconds, by the cloud side's clock where known */
 	struct cert_facts certificate; /* leaf of the newest that may dial */
 	bool certificate_confirmed;
 	struct tls_config *tls; /* NULL when there is no usable certificate: see `defect` */

@@ -63,6 +63,7 @@ static bool equip(const struct subaccounts *s, const struct subaccount_set *befo
 		return false;
 	}
 	sa->certificate_id = c.id;
+	sa->certificate_received = c.received;
 	sa->certificate_confirmed = c.state == STATE_CERT_ACTIVE;
 	bool ok = cert_read_pem(buf_str(&c.chain_pem), &sa->certificate, err);
 	sa->has_certificate = ok;

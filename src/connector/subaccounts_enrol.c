@@ -194,7 +194,7 @@ static enum enrol_outcome get_certificate(struct visit *v, struct err *err)
 		return judge_trust(v, outcome, err);
 	}
 	return state_certificate_received(v->s->settings.store, v->actor, v->fresh.id,
-					  buf_str(&v->result->chain), clock_unix(), err)
+					  buf_str(&v->result->chain), enrol_time(v->result), err)
 		       ? ENROL_DONE
 		       : ENROL_FAILED;
 }
@@ -203,7 +203,8 @@ static enum enrol_outcome get_certificate(struct visit *v, struct err *err)
 
 static bool write_row(struct visit *v, const struct subaccount_edit *facts, struct err *err)
 {
-	struct state_subaccount row = {.connected = true, .created = clock_unix()};
+	struct state_subaccount row = {
+		.connected = true, .auto_renewal = true, .created = clock_unix()};
 	struct subaccounts *s = v->s;
 
 	memcpy(row.region_host, v->host, sizeof(row.region_host));

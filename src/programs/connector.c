@@ -21,7 +21,7 @@
 enum {
 	JOBS_QUEUE = 4096,
 	DATA_JOBS = 2,
-	STORE_EXTRA = 2,
+	STORE_EXTRA = 2 + RENEWALS_AT_ONCE,
 	CLOSE_MS = 100, /* for answers on their way when the listeners are closed */
 };
 
@@ -88,6 +88,14 @@ static void on_change(void *user)
 	if (c->links) {
 		links_apply(c->links);
 	}
+	if (c->renewals) {
+		renewals_apply(c->renewals);
+	}
+}
+
+static void on_link_status(void *user)
+{
+	renewals_on_links(((struct connector *)user)->renewals);
 }
 
 static bool open_subaccounts(struct connector *c, struct err *err)
@@ -208,9 +216,21 @@ static bool open_links(struct connector *c, struct err *err UNUSED)
 		.ping_after = c->options.ping_after,
 		.dial_timeout = c->options.dial_timeout,
 		.on_stream = on_stream,
+		.on_status = on_link_status,
+		.user = c,
 	};
 	c->links = links_new(&settings);
 	return true;
+}
+
+static bool open_renewals(struct connector *c, struct err *err)
+{
+	const struct renewals_settings settings = {.loop = c->loop,
+						   .store = c->store,
+						   .subaccounts = c->subaccounts,
+						   .links = c->links};
+
+	return renewals_new(&settings, &c->renewals, err);
 }
 
 /* ---- administration ---- */
@@ -235,6 +255,7 @@ static bool open_admin(struct connector *c, struct err *err)
 		.store = c->store,
 		.subaccounts = c->subaccounts,
 		.links = c->links,
+		.renewals = c->renewals,
 		.mappings = c->mappings,
 		.version = DRAWBRIDGE_VERSION,
 		.on_password = on_password,
@@ -307,8 +328,9 @@ static void connector_close(struct connector *c)
 	close_server(&c->ui);
 	close_server(&c->metrics);
 	stop_workers(c);
-	links_free(c->links);
 	jobs_free(c->jobs);
+	renewals_free(c->renewals);
+	links_free(c->links);
 	for (unsigned i = 0; i < c->n_workers; i++) {
 		serve_free(c->workers[i].serve);
 	}
@@ -348,8 +370,8 @@ static bool open_all(struct connector *c, int control, struct err *err)
 	c->mappings = mappings_new(c->store);
 	return jobs_new("jobs", c->options.job_threads, JOBS_QUEUE, &c->jobs, err) &&
 	       jobs_new("data-jobs", DATA_JOBS, JOBS_QUEUE, &c->data_jobs, err) &&
-	       make_workers(c, err) && open_links(c, err) && open_admin(c, err) &&
-	       start_workers(c, err) && open_listeners(c, err);
+	       make_workers(c, err) && open_links(c, err) && open_renewals(c, err) &&
+	       open_admin(c, err) && start_workers(c, err) && open_listeners(c, err);
 }
 
 static int serve(struct connector *c, int control)
@@ -361,6 +383,7 @@ static int serve(struct connector *c, int control)
 	bool ok = open_all(c, control, &err);
 	if (ok) {
 		links_apply(c->links);
+		renewals_apply(c->renewals);
 		connector_watch_certificate(c);
 		log_info("ready", LOG_TEXT("admin", c->options.listen_admin));
 		notify_send("READY=1");

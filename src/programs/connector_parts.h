@@ -4,6 +4,7 @@
  * and connector_routes.c (health and metrics).
  */
 #include "connector/admin.h"
+#include "connector/renewals.h"
 #include "connector/serve.h"
 #include "programs/connector_options.h"
 #include "programs/daemon.h"
@@ -26,6 +27,7 @@ struct connector {
 	struct subaccounts *subaccounts;
 	struct mappings *mappings;
 	struct links *links;
+	struct renewals *renewals;
 	struct admin *admin;
 	struct connector_worker *workers;
 	unsigned n_workers;

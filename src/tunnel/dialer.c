@@ -151,7 +151,9 @@ void lane_lost(struct lane *lane, const struct err *err)
 
 	if (err->kind != ERR_NONE && lane == d->lanes) {
 		d->status.reason = *err;
+		d->status.refused = lane->refused;
 	}
+	lane->refused = 0;
 	lane->failed = true;
 	if (lane == d->lanes && !d->draining) {
 		lane_step(lane, LINK_EV_LOST);

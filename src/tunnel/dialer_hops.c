@@ -193,7 +193,7 @@ static void relay_refused(struct lane *lane, const struct ptth_answer *answer)
 		(void)err_wrap(&err, "this machine's clock is off by %lld s, set it",
 			       (long long)d->status.skew_s);
 	}
-	d->status.refused = answer->status;
+	lane->refused = answer->status;
 	lane_lost_at_relay(lane, &err);
 }
 

@@ -31,7 +31,8 @@ struct lane {
 	struct errand *errand; /* names being resolved */
 	struct loop_timer timer;
 	int64_t up_since_ms;
-	bool failed; /* the last try or tunnel ended, none is up */
+	unsigned refused; /* status of the refusal that ends this try, or 0 */
+	bool failed;      /* the last try or tunnel ended, none is up */
 };
 
 /* A job that resolves; `lane` is NULL when nobody waits any more. Both ends live on the loop. */

@@ -156,6 +156,8 @@ static void read_facts(const struct http_head *head, struct ptth_answer *out)
 	}
 	answer_text_of_html(http_value(head, STR("Drawbridge-Owners")), out->owners,
 			    sizeof(out->owners));
+	answer_text_of_html(http_value(head, STR("Drawbridge-Refusal")), out->refusal,
+			    sizeof(out->refusal));
 }
 
 enum h1_outcome ptth_read_answer(struct str in, struct ptth_answer *out, size_t *used,

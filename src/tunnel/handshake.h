@@ -37,6 +37,7 @@ struct ptth_answer {
 	int64_t retry_after_s; /* -1: none */
 	char detail[400];      /* the problem's text */
 	char owners[400];      /* Drawbridge-Owners, as last known; empty */
+	char refusal[24];      /* Drawbridge-Refusal: why not, as a word for programs; empty */
 	int64_t date;          /* Unix seconds, 0: none */
 };
 /*

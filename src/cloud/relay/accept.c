@@ -301,6 +301,7 @@ static bool judge(struct http_call *call, struct relay *r, struct ptth_request *
 		refuse_later(call, "2", &err);
 	} else {
 		note_denied(call, r, req, directory_judgement_status(j), err.text);
+		http_answer_field(call, "Drawbridge-Refusal", str_of(directory_judgement_name(j)));
 		http_problem(call, directory_judgement_status(j), "%s", err.text);
 	}
 	return false;

@@ -149,8 +149,11 @@ static int start(void **state)
 	set(d->store, STATE_SETTING_MUST_CHANGE, "1");
 	arena = arena_new(KIB(64), MIB(16));
 	mappings = mappings_new(d->store);
-	struct admin_settings settings = {
-		.store = d->store, .subaccounts = &fake, .mappings = mappings, .version = "0.1.0"};
+	struct admin_settings settings = {.store = d->store,
+					  .subaccounts = &fake,
+					  .renewals = (void *)&fake,
+					  .mappings = mappings,
+					  .version = "0.1.0"};
 	assert_ok(admin_new(&settings, &admin, &err), &err);
 	server = (struct http_server_settings){.tables = admin_tables,
 					       .user = admin,
@@ -421,6 +424,25 @@ TEST(a_subaccount_is_edited_connected_refreshed_and_deleted)
 	assert_string_equal(answer, "[]");
 }
 
+#define RENEWAL "/api/drawbridge/v1/subaccounts/" FAKE_REGION "/" FAKE_ID "/renewal"
+
+TEST(automatic_renewal_is_shown_switched_and_tried_now)
+{
+	expect(200, "GET", RENEWAL, "");
+	says("\"enabled\":false,\"state\":\"retrying\",\"next\":\"2027-01-15T08:00:00Z\"");
+	says("\"lastResult\":\"failed\",\"lastError\":\"not reached\",\"failures\":3");
+	expect(204, "PUT", RENEWAL, "{\"enabled\":true}");
+	assert_true(fake.rows[0].state.auto_renewal);
+	expect(400, "PUT", RENEWAL, "{}");
+	expect(204, "POST", RENEWAL, "");
+	fake.outcome = ENROL_REFUSED;
+	expect(403, "POST", RENEWAL, "");
+	says("the reason");
+	expect(200, "GET", "/api/drawbridge/v1/subaccounts/" FAKE_REGION "/" FAKE_ID, "");
+	says("\"certificate\":{\"state\":\"missing\"");
+	says("\"renewal\":{\"enabled\":true");
+}
+
 /* ---- mappings and resources ---- */
 
 TEST(a_mapping_is_created_read_changed_and_deleted)
@@ -631,6 +653,7 @@ int main(void)
 		READY(a_subaccount_is_added_with_an_owners_password),
 		READY(enrolment_that_fails_says_why),
 		READY(a_subaccount_is_edited_connected_refreshed_and_deleted),
+		READY(automatic_renewal_is_shown_switched_and_tried_now),
 		READY(a_mapping_is_created_read_changed_and_deleted),
 		READY(bad_mappings_are_refused_with_the_field_named),
 		READY(resources_have_the_originals_defaults_and_encoding),

@@ -1,7 +1,7 @@
 #pragma once
 /* Two subaccounts without keys, certificates or tunnels: what the administration's handlers ask
  * for. */
-#include "connector/links.h"
+#include "connector/renewals.h"
 #include "unit/unit.h"
 
 #define FAKE_REGION "eu1.example:9444"
@@ -166,4 +166,43 @@ const char *link_status_name(enum link_status_state state UNUSED)
 
 void links_hurry(struct links *l UNUSED)
 {
+}
+
+/* ---- renewal: what fake.outcome says ---- */
+
+struct renewal_status_set *renewals_status(struct renewals *r UNUSED)
+{
+	struct renewal_status_set *set = NEW(struct renewal_status_set);
+
+	set->n = 1;
+	set->rows = NEW(struct renewal_status);
+	*set->rows = (struct renewal_status){.state = RENEWAL_RETRYING,
+					     .next_ms = 1800000000000,
+					     .last = {.tried_ms = 1700000000000,
+						      .result = STATE_RENEWAL_FAILED,
+						      .failures = 3,
+						      .text = "not reached"}};
+	snprintf(set->rows->key, sizeof set->rows->key, "%s@%s", FAKE_ID, FAKE_REGION);
+	return set;
+}
+
+void renewal_status_set_unref(struct renewal_status_set *set)
+{
+	if (set != NULL) {
+		free(set->rows);
+		free(set);
+	}
+}
+
+const struct renewal_status *renewal_status_find(const struct renewal_status_set *set,
+						 const char *key)
+{
+	return strcmp(set->rows->key, key) == 0 ? set->rows : NULL;
+}
+
+enum enrol_outcome renewals_try(struct renewals *r UNUSED, const struct state_actor *actor UNUSED,
+				struct str region_host UNUSED, struct str subaccount UNUSED,
+				struct enrol_result *why, struct err *err)
+{
+	return fake_enrol(&(struct subaccount_credentials){.user = STR("renewal")}, why, err);
 }

@@ -301,6 +301,45 @@ TEST(every_change_is_in_the_audit_chain)
 	assert_int_equal(rows, after);
 }
 
+TEST(the_last_renewal_is_kept_a_failed_one_audited_and_goes_with_its_subaccount)
+{
+	struct store *s = open_state(state);
+	struct state_renewal row = {.region_host = REGION,
+				    .subaccount = ID,
+				    .tried_ms = 1700000000123,
+				    .result = STATE_RENEWAL_DENIED,
+				    .failures = 2,
+				    .text = "switched off"};
+	struct state_renewal *rows = NULL;
+	size_t n = 0;
+	int64_t before = 0, after = 0;
+	struct err err = {0};
+
+	assert_false(state_renewal_put(s, &ADMIN, &row, &err));
+	assert_int_equal(err.kind, ERR_MISSING);
+	add_sample(s);
+	assert_ok(store_head(s, &before, &err), &err);
+	assert_ok(state_renewal_put(s, &ADMIN, &row, &err), &err);
+	assert_ok(store_head(s, &after, &err), &err);
+	assert_int_equal(after, before + 1);
+	row.failures = 0;
+	row.result = STATE_RENEWAL_DONE;
+	assert_ok(state_renewal_put(s, &ADMIN, &row, &err), &err);
+	assert_ok(store_head(s, &before, &err), &err);
+	assert_int_equal(after, before);
+	s = reopen(state);
+	assert_ok(state_renewal_list(s, &rows, &n, &err), &err);
+	assert_int_equal(n, 1);
+	assert_int_equal(rows[0].tried_ms, 1700000000123);
+	assert_int_equal(rows[0].result, STATE_RENEWAL_DONE);
+	assert_int_equal(rows[0].failures, 0);
+	assert_string_equal(rows[0].text, "switched off");
+	free(rows);
+	assert_ok(state_subaccount_delete(s, &ADMIN, REGION, ID, &err), &err);
+	assert_ok(state_renewal_list(s, &rows, &n, &err), &err);
+	assert_int_equal(n, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -315,6 +354,7 @@ int main(void)
 		ON_BOTH(the_old_certificate_stays_until_the_new_one_opened_a_tunnel),
 		ON_BOTH(deleting_a_subaccount_takes_its_keys_along),
 		ON_BOTH(every_change_is_in_the_audit_chain),
+		ON_BOTH(the_last_renewal_is_kept_a_failed_one_audited_and_goes_with_its_subaccount),
 	};
 	return cmocka_run_group_tests(tests, databases_start, databases_stop);
 }
