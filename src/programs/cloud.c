@@ -299,6 +299,7 @@ static void cloud_close(struct cloud *c)
 	jobs_free(c->relay_jobs);
 	directory_watch_stop(c->watch);
 	snapshot_cell_fini(&c->directory);
+	snapshot_cell_fini(&c->runtime);
 	console_free(c->rooms.console);
 	sessions_free(c->sessions);
 	token_server_close(c->rooms.tokens);
@@ -338,6 +339,7 @@ static int serve(struct cloud *c, int control)
 	struct err err;
 
 	snapshot_cell_init(&c->directory);
+	snapshot_cell_init(&c->runtime);
 	daemon_tls_init(&c->console_tls);
 	daemon_tls_init(&c->tunnel_tls);
 	c->started_ms = clock_unix_ms();

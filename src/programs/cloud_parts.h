@@ -22,6 +22,7 @@ struct cloud {
 	struct store *store;
 	struct sessions *sessions;
 	struct snapshot_cell directory;
+	struct snapshot_cell runtime; /* struct runtime_snapshot: the tenants' keystores */
 	struct directory_watch *watch;
 	struct loop *loop; /* control */
 	struct jobs *jobs; /* handlers and handshakes */
