@@ -28,6 +28,7 @@ extern const struct option cli_option_table[];
 enum cli_server {
 	CLI_CONNECTOR, /* https://localhost:8443 unless --url says otherwise */
 	CLI_CLOUD,     /* https://localhost:9443 */
+	CLI_LOCAL,     /* none: the command works on files of this machine */
 };
 
 enum cli_kind {
@@ -143,6 +144,9 @@ bool cli_trust_add(struct cli_run *run, struct err *err);
 const char *cli_value(const struct cli_run *run, const char *name);
 /* Prints what an answer holds, as JSON or by the command's columns. */
 void cli_print(struct cli_run *run, const struct json *json);
+
+/* ---- cli_audit.c ---- */
+bool cli_audit_verify(struct cli_run *run, struct err *err);
 
 /* ---- cli_keystore.c, cli_keystore_files.c ---- */
 bool cli_keystore_list(struct cli_run *run, struct err *err);

@@ -371,6 +371,12 @@ const struct cli_command cli_commands[] = {
 	 .summary = "Delete an entry; a backup that holds it brings it back", .rows = {ROW_TENANT, ROW_ALIAS}},
 	{.words = "cloud audit", .server = CLI_CLOUD, .method = "GET", .path = CLOUD "/audit",
 	 .summary = "Changes, newest first", .columns = "n,at,who,from,what,object"},
+	{.words = "audit verify", .server = CLI_LOCAL, .run = cli_audit_verify,
+	 .summary = "Check an audit log against itself, and against the key process's anchor",
+	 .rows = {{"DATABASE", NULL, CLI_TEXT, true,
+		   "The program's database: a file of SQLite, or a URL of PostgreSQL"},
+		  {"anchor", NULL, CLI_TEXT, false,
+		   "The file keyd/anchor in the program's state folder, or a copy of it"}}},
 	{.words = NULL},
 	/* clang-format on */
 };

@@ -171,7 +171,8 @@ static int run_command(struct cli_parsed *p)
 {
 	struct err err = {0};
 	struct cli_run run = {.parsed = p, .out = BUF_SECRET(CLI_TEXT_MAX)};
-	bool good = cli_session_open(p->command->server, &p->settings, &run.session, &err) &&
+	bool good = (p->command->server == CLI_LOCAL ||
+		     cli_session_open(p->command->server, &p->settings, &run.session, &err)) &&
 		    read_secrets(p, &err) &&
 		    (p->command->run ? p->command->run(&run, &err) : run_one(&run, &err));
 	fwrite(run.out.len ? run.out.at : "", 1, run.out.len, stdout);

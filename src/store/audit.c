@@ -48,3 +48,38 @@ bool store_audit_each(struct store *s, int64_t before, size_t limit, audit_fn *f
 	store_give(s, db);
 	return ok;
 }
+
+struct wanted {
+	int64_t n;
+	uint8_t *hash;
+	bool found;
+};
+
+static bool find_hash(struct db *db, void *user, struct err *err)
+{
+	struct wanted *w = user;
+	struct stmt *st;
+
+	if (!db_prepare(db, "SELECT hash FROM audit WHERE n = $1", &st, err)) {
+		return false;
+	}
+	stmt_int(st, 1, w->n);
+	enum store_outcome outcome = stmt_step(st, err);
+	struct str hash = outcome == STORE_ROW ? stmt_col_text(st, 0) : STR_NONE;
+	w->found = hash.len == 32;
+	if (w->found) {
+		memcpy(w->hash, hash.at, 32);
+	}
+	stmt_reset(st);
+	return outcome != STORE_FAILED;
+}
+
+bool store_audit_hash(struct store *s, int64_t n, uint8_t hash[static 32], bool *found,
+		      struct err *err)
+{
+	struct wanted w = {.n = n, .hash = hash};
+	bool ok = store_read(s, find_hash, &w, err);
+
+	*found = w.found;
+	return ok;
+}

@@ -11,3 +11,10 @@ typedef void audit_fn(const struct audit_entry *entry, void *user);
 /* Newest first, from the entry before number `before` on, at most `limit`. */
 NODISCARD bool store_audit_each(struct store *s, int64_t before, size_t limit, audit_fn *fn,
 				void *user, struct err *err);
+/*
+ * The stored hash of row `n` of the chain of changes, to be compared with an anchor outside of the
+ * database (keys/anchor.h). *found false: there is no such row. It says nothing about the rows
+ * before: store_verify_audit() does.
+ */
+NODISCARD bool store_audit_hash(struct store *s, int64_t n, uint8_t hash[static 32], bool *found,
+				struct err *err);

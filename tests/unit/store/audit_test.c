@@ -53,10 +53,34 @@ static void entries_come_newest_first_below_a_number(void **state)
 	assert_int_equal(seen.last, 1);
 }
 
+static void a_row_is_known_by_its_hash(void **state)
+{
+	struct database *d = *state;
+	const struct migration_set sets[] = {{"store", store_migrations}};
+	uint8_t first[32], second[32], again[32];
+	char who[] = "user:a";
+	bool found = true;
+	struct err err;
+
+	assert_ok(store_migrate(d->store, sets, COUNT(sets), &err), &err);
+	assert_ok(store_audit_hash(d->store, 1, first, &found, &err), &err);
+	assert_false(found);
+	for (int i = 0; i < 2; i++) {
+		assert_ok(store_change(d->store, nothing, who, NULL, &err), &err);
+	}
+	assert_ok(store_audit_hash(d->store, 1, first, &found, &err), &err);
+	assert_true(found);
+	assert_ok(store_audit_hash(d->store, 2, second, &found, &err), &err);
+	assert_ok(store_audit_hash(d->store, 2, again, &found, &err), &err);
+	assert_memory_not_equal(first, second, 32);
+	assert_memory_equal(second, again, 32);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		ON_BOTH(entries_come_newest_first_below_a_number),
+		ON_BOTH(a_row_is_known_by_its_hash),
 	};
 
 	return cmocka_run_group_tests(tests, databases_start, databases_stop);
