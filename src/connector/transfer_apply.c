@@ -3,6 +3,7 @@
  * or does not, so that a preview cannot say anything else than the import does.
  */
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/map.h"
 #include "connector/mappings_priv.h"
 #include "connector/mappings_tx.h"
@@ -426,6 +427,7 @@ static bool change(struct db *db, struct change *c, void *user, struct err *err)
 		return false;
 	}
 	record(user, c);
+	CRASH_POINT("import.written"); /* and not committed */
 	return true;
 }
 
@@ -450,5 +452,9 @@ bool transfer_apply(struct store *s, const struct state_actor *actor, struct map
 			 .arena = arena,
 			 .plan = out};
 
-	return store_change(s, change, &w, NULL, err);
+	if (!store_change(s, change, &w, NULL, err)) {
+		return false;
+	}
+	CRASH_POINT("import.committed"); /* and not published */
+	return true;
 }

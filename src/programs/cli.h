@@ -144,11 +144,19 @@ bool cli_trust_add(struct cli_run *run, struct err *err);
 const char *cli_value(const struct cli_run *run, const char *name);
 /* Prints what an answer holds, as JSON or by the command's columns. */
 void cli_print(struct cli_run *run, const struct json *json);
+/* The command's path, with the region of its subaccount looked up where it was not said. */
+NODISCARD bool cli_path(struct cli_run *run, struct buf *path, struct err *err);
+
+/* ---- cli_transfer.c ---- */
+bool cli_subaccount_export(struct cli_run *run, struct err *err);
+bool cli_subaccount_import(struct cli_run *run, struct err *err);
 
 /* ---- cli_audit.c ---- */
 bool cli_audit_verify(struct cli_run *run, struct err *err);
 
 /* ---- cli_keystore.c, cli_keystore_files.c ---- */
+/* Into --to, made new with mode 0644 (public content), or to standard output. */
+NODISCARD bool cli_put_out(struct cli_run *run, struct str bytes, struct err *err);
 bool cli_keystore_list(struct cli_run *run, struct err *err);
 bool cli_keystore_show(struct cli_run *run, struct err *err);
 bool cli_keystore_import(struct cli_run *run, struct err *err);

@@ -21,14 +21,15 @@ const struct option cli_option_table[] = {
 	/* clang-format on */
 };
 
-#define SUBACCOUNTS "/api/v1/configuration/subaccounts"
-#define MAPPINGS    SUBACCOUNTS "/{SUBACCOUNT}/systemMappings"
-#define RESOURCES   MAPPINGS "/{VIRTUAL}/resources"
-#define DOMAINS     SUBACCOUNTS "/{SUBACCOUNT}/domainMappings"
-#define PROXY       "/api/v1/configuration/connector/proxy"
-#define TRUST       "/api/v1/configuration/connector/onPremises/truststore"
-#define CLOUD       "/api/drawbridge/v1"
-#define OF_CLOUD    CLOUD "/subaccounts/{SUBACCOUNT}"
+#define SUBACCOUNTS   "/api/v1/configuration/subaccounts"
+#define MAPPINGS      SUBACCOUNTS "/{SUBACCOUNT}/systemMappings"
+#define RESOURCES     MAPPINGS "/{VIRTUAL}/resources"
+#define DOMAINS       SUBACCOUNTS "/{SUBACCOUNT}/domainMappings"
+#define PROXY         "/api/v1/configuration/connector/proxy"
+#define TRUST         "/api/v1/configuration/connector/onPremises/truststore"
+#define CLOUD         "/api/drawbridge/v1"
+#define OF_CLOUD      CLOUD "/subaccounts/{SUBACCOUNT}"
+#define CONFIGURATION OF_CLOUD "/configuration"
 
 #define ROW_SUBACCOUNT                                                                             \
 	{                                                                                          \
@@ -162,6 +163,22 @@ const struct cli_command cli_commands[] = {
 	{.words = "subaccount renewal", .server = CLI_CONNECTOR, .method = "GET",
 	 .path = CLOUD "/subaccounts/{SUBACCOUNT}/renewal",
 	 .summary = "Automatic renewal: switched on, last result, next date", .rows = {ROW_SUBACCOUNT}},
+	{.words = "subaccount export", .server = CLI_CONNECTOR, .run = cli_subaccount_export,
+	 .path = CONFIGURATION,
+	 .summary = "Mappings, resources, cookie domains and settings as one ZIP, without identity or secret",
+	 .rows = {ROW_SUBACCOUNT, {"to", NULL, CLI_TEXT, false, "File for it; standard output otherwise"}}},
+	{.words = "subaccount import", .server = CLI_CONNECTOR, .run = cli_subaccount_import,
+	 .path = CONFIGURATION,
+	 .summary = "Take over an exported file, whosever it was; all of it or nothing",
+	 .rows = {ROW_SUBACCOUNT,
+		  {"FILE", NULL, CLI_TEXT, true, "An exported ZIP; - for standard input"},
+		  {"mode", NULL, CLI_TEXT, false,
+		   "add: what is there stays; overwrite: the same name is replaced; replace: nothing else stays",
+		   "add"},
+		  {"preview", NULL, CLI_BOOL, false, "Only show what would change"},
+		  {"without-resources", NULL, CLI_BOOL, false, "Only the mappings themselves"},
+		  {"without-settings", NULL, CLI_BOOL, false, "Leave location ID, description, renewal"}},
+	 .columns = "action,kind,name,systemMapping"},
 	{.words = "subaccount delete", .server = CLI_CONNECTOR, .method = "DELETE",
 	 .path = SUBACCOUNTS "/{SUBACCOUNT}", .summary = "Forget a subaccount with its mappings and key",
 	 .rows = {ROW_SUBACCOUNT}},

@@ -269,8 +269,7 @@ bool cli_keystore_reply(struct cli_run *run, struct err *err)
 
 /* ---- out ---- */
 
-/* Into --to, made new with mode 0644 (public content), or to standard output. */
-static bool put_out(struct cli_run *run, struct str bytes, struct err *err)
+bool cli_put_out(struct cli_run *run, struct str bytes, struct err *err)
 {
 	const char *to = cli_value(run, "to");
 
@@ -299,7 +298,7 @@ static bool get_value(struct cli_run *run, const char *navigation, const char *q
 		return err_set(err, ERR_CONFIG, "the arguments are too long");
 	}
 	return cli_call_raw(&run->session, "GET", path.at, STR_NONE, &bytes, err) &&
-	       put_out(run, buf_str(&bytes), err);
+	       cli_put_out(run, buf_str(&bytes), err);
 }
 
 /* All public content as one JCEKS file, as the original has it. */
@@ -320,7 +319,7 @@ static bool export_all(struct cli_run *run, struct err *err)
 	    !buf_add_decoded_base64(&bytes, resource)) {
 		return err_set(err, ERR_PROTOCOL, "the answer holds no keystore");
 	}
-	return put_out(run, buf_str(&bytes), err);
+	return cli_put_out(run, buf_str(&bytes), err);
 }
 
 bool cli_keystore_export(struct cli_run *run, struct err *err)

@@ -34,7 +34,7 @@ static bool find_region(struct cli_run *run, const char *value, struct buf *regi
 	return true;
 }
 
-static bool write_path(struct cli_run *run, struct buf *path, struct err *err)
+bool cli_path(struct cli_run *run, struct buf *path, struct err *err)
 {
 	const struct cli_parsed *p = run->parsed;
 	AUTO_BUF struct buf region = BUF(512);
@@ -108,7 +108,7 @@ static bool run_one(struct cli_run *run, struct err *err)
 	AUTO_BUF struct buf path = BUF(CLI_PATH_MAX - 1);
 	AUTO_BUF struct buf body = BUF_SECRET(CLI_BODY_MAX);
 	AUTO(json_free) struct json *json = NULL;
-	if (!write_path(run, &path, err) || !cli_write_body(p->command, p->values, &body, err) ||
+	if (!cli_path(run, &path, err) || !cli_write_body(p->command, p->values, &body, err) ||
 	    !cli_call(&run->session, p->command->method, path.at, buf_str(&body), &json, err)) {
 		return false;
 	}
