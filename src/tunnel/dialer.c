@@ -188,12 +188,30 @@ static void on_tunnel_stream(struct h2_engine *e, const struct h2_notice *notice
 	lane->dialer->settings.on_stream(lane->tunnel, notice, lane->dialer->settings.user);
 }
 
+static void drain_older(const struct lane *newer)
+{
+	struct lane *lane = newer->next;
+
+	while (lane != NULL) {
+		struct lane *older = lane->next;
+		if (lane->tunnel == NULL) {
+			lane_remove(lane);
+		} else {
+			lane_step(lane, LINK_EV_DRAIN);
+		}
+		lane = older;
+	}
+}
+
 static void on_tunnel(struct tunnel *t, enum tunnel_event event, void *user)
 {
 	struct lane *lane = user;
 
 	switch (event) {
 	case TUNNEL_UP:
+		break;
+	case TUNNEL_SERVING:
+		drain_older(lane);
 		break;
 	case TUNNEL_DRAINING:
 		lane_step(lane, LINK_EV_GOAWAY);
@@ -206,21 +224,6 @@ static void on_tunnel(struct tunnel *t, enum tunnel_event event, void *user)
 			lane_lost_at_relay(lane, tunnel_failure(t));
 		}
 		break;
-	}
-}
-
-static void drain_older(struct dialer *d)
-{
-	struct lane *lane = d->lanes->next;
-
-	while (lane != NULL) {
-		struct lane *older = lane->next;
-		if (lane->tunnel == NULL) {
-			lane_remove(lane);
-		} else {
-			lane_step(lane, LINK_EV_DRAIN);
-		}
-		lane = older;
 	}
 }
 
@@ -246,7 +249,6 @@ static void open_tunnel(struct lane *lane)
 	}
 	lane->up_since_ms = clock_unix_ms();
 	lane->failed = false;
-	drain_older(d);
 }
 
 /* A new lane before this one; too many tunnels that drain: the oldest is cut. */
@@ -277,8 +279,10 @@ static void replace(struct lane *lane)
 	struct dialer *d = lane->dialer;
 	msec_t age = loop_now(d->settings.loop) - lane->link.up_since;
 
-	tunnel_drain(lane->tunnel, d->settings.drain_limit);
-	succeed(d, LINK_EV_FOLLOW, age < LINK_STABLE_MS ? lane->link.failures : 0);
+	tunnel_drain(lane->tunnel, DIALER_REPLACED_MS);
+	if (lane == d->lanes) { /* else its successor is on the way */
+		succeed(d, LINK_EV_FOLLOW, age < LINK_STABLE_MS ? lane->link.failures : 0);
+	}
 }
 
 /* The driver has no decisions of its own: they are in link.c. */
@@ -299,7 +303,8 @@ static void obey(struct lane *lane, enum link_command command)
 		open_tunnel(lane);
 		break;
 	case LINK_DO_DRAIN:
-		tunnel_drain(lane->tunnel, d->settings.drain_limit);
+		tunnel_drain(lane->tunnel,
+			     d->draining ? d->settings.drain_limit : DIALER_REPLACED_MS);
 		break;
 	case LINK_DO_REPLACE:
 		replace(lane);

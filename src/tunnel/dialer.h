@@ -7,8 +7,9 @@
  * PTTH, read the 101 or the refusal, make the tunnel with the bytes behind the head still unread.
  *
  * Beside the newest try there may be older tunnels that drain: after the relay's GOAWAY, and after
- * dialer_retarget() (a new certificate, location ID or proxy). They are drained when the new one is
- * up, so there is always one that takes requests; if the new one is refused the old one stays.
+ * dialer_retarget() (a new certificate, location ID or proxy). They are drained when the relay
+ * counts on the new one (TUNNEL_SERVING), so there is always one that takes requests; if the new
+ * one is refused the old one stays.
  *
  * One loop. Callbacks come from the loop, never inside a call that you made. `user` is lent.
  */
@@ -22,8 +23,10 @@ struct dialer;
 
 enum {
 	DIALER_HOP_MS = 10000,   /* each of: resolve, connect, proxy, TLS, upgrade (peers.md c26) */
-	DIALER_DRAIN_MS = 30000, /* for the streams of a replaced tunnel; then it is cut */
-	DIALER_TUNNELS_MAX = 4,  /* of one dialer, those that drain included; the oldest is cut */
+	DIALER_DRAIN_MS = 30000, /* for the streams at dialer_drain(); then they are cut */
+	/* For those of a replaced tunnel: a refresh must lose none, however long it runs. */
+	DIALER_REPLACED_MS = 24 * 3600 * 1000,
+	DIALER_TUNNELS_MAX = 32, /* of one dialer, those that drain included; the oldest is cut */
 };
 
 /* Where to and as whom; copied, `tls` is referenced. */

@@ -13,8 +13,9 @@ enum life {
 
 enum {
 	SAY_UP = 1,
-	SAY_DRAINING = 2,
-	SAY_LOST = 4,
+	SAY_SERVING = 2,
+	SAY_DRAINING = 4,
+	SAY_LOST = 8,
 };
 
 struct tunnel {
@@ -140,6 +141,7 @@ static void tell(struct tunnel *t)
 		enum tunnel_event event;
 	} order[] = {
 		{SAY_UP, TUNNEL_UP},
+		{SAY_SERVING, TUNNEL_SERVING},
 		{SAY_DRAINING, TUNNEL_DRAINING},
 		{SAY_LOST, TUNNEL_LOST},
 	};
@@ -406,7 +408,9 @@ static void on_stream_event(struct stream *s, enum stream_event event, void *use
 
 static void on_pong(struct tunnel *t)
 {
-	t->pongs++;
+	if (++t->pongs == 1 && t->settings.server) {
+		say(t, SAY_SERVING);
+	}
 	if (t->life == LIFE_NOTICE && t->pongs >= t->last_ping) {
 		/* Every request that the relay sent before it saw the notice is here now. */
 		h2_goaway(t->h2, 0);
@@ -480,6 +484,9 @@ bool tunnel_new(struct stream *take, const struct tunnel_settings *settings, str
 	stream_set_notsent_lowat(take, TUNNEL_NOTSENT_LOWAT);
 	stream_wants_flush(take);
 	loop_defer(t->loop, LOOP_ACT, &t->notice, on_notice);
+	if (settings->server) {
+		ping(t); /* behind our SETTINGS: its answer says that they arrived */
+	}
 	arm(t);
 	*out = t;
 	return true;

@@ -22,6 +22,7 @@ struct tunnel;
 
 enum tunnel_event {
 	TUNNEL_UP,       /* the peer's SETTINGS arrived */
+	TUNNEL_SERVING,  /* server: the peer has ours, too: it counts on this tunnel from now on */
 	TUNNEL_DRAINING, /* the peer sent GOAWAY: no new streams here */
 	TUNNEL_LOST,     /* the last event; every stream got H2_CLOSED before; tunnel_failure() */
 };

@@ -315,7 +315,6 @@ struct admission {
 	struct loop_timer timer;
 	struct worker_tunnel_facts facts;
 	unsigned worker;
-	bool replace;
 };
 
 static void abandon(struct admission *a)
@@ -323,7 +322,8 @@ static void abandon(struct admission *a)
 	char key[REGISTRY_KEY_MAX];
 
 	if (registry_key(str_of(a->facts.subaccount), str_of(a->facts.location), key)) {
-		(void)holds_end(a->relay->holds, str_of(key), a->worker, false);
+		holds_leaving(a->relay->holds, str_of(key), a->worker, false);
+		(void)holds_end(a->relay->holds, str_of(key), a->worker);
 		relay_sync_claim(a->relay, str_of(key), str_of(a->facts.instance));
 	}
 	free(a);
@@ -353,7 +353,7 @@ static void hand_over(struct stream *s, enum stream_event event, void *user)
 	case STREAM_SENT:
 		if (stream_detach(s, &parts)) {
 			loop_timer_cancel(a->relay->settings.control, &a->timer);
-			relay_place_tunnel(a->relay, &a->facts, a->worker, a->replace, &parts);
+			relay_place_tunnel(a->relay, &a->facts, a->worker, &parts);
 			free(a);
 		}
 		break;
@@ -450,7 +450,7 @@ static bool place(struct http_call *call, struct relay *r, const struct ptth_req
 	a->facts.id = atomic_fetch_add(&r->next_id, 1) + 1;
 	a->facts.since = head;
 	if (!holds_begin(r->holds, req->subaccount, req->location_id, req->instance, &a->worker,
-			 &a->replace, &err)) {
+			 &a->facts.replaces, &err)) {
 		free(a);
 		refuse_later(call, "10", &err);
 		return false;

@@ -5,8 +5,9 @@
 struct hold {
 	char key[REGISTRY_KEY_MAX];
 	struct directory_claim claim; /* tunnels: those that are up */
-	uint16_t all[HOLDS_WORKERS_MAX], up[HOLDS_WORKERS_MAX];
-	size_t total;
+	/* Those that drain are in none but `total`: they take no requests. */
+	uint16_t live[HOLDS_WORKERS_MAX], up[HOLDS_WORKERS_MAX];
+	size_t n_live, total;
 	msec_t takeovers[HOLDS_TAKEOVERS_MAX]; /* times of the last ones; 0: none */
 	size_t takeover_at;
 };
@@ -101,8 +102,8 @@ static unsigned best_worker(const struct holds *h, const struct hold *p)
 	unsigned best = 0;
 
 	for (unsigned i = 1; i < h->workers; i++) {
-		if (p->all[i] < p->all[best] ||
-		    (p->all[i] == p->all[best] && h->per_worker[i] < h->per_worker[best])) {
+		if (p->live[i] < p->live[best] ||
+		    (p->live[i] == p->live[best] && h->per_worker[i] < h->per_worker[best])) {
 			best = i;
 		}
 	}
@@ -114,9 +115,11 @@ static bool begin(struct holds *h, struct hold *p, struct str instance, unsigned
 {
 	unsigned w = best_worker(h, p);
 
-	*replace = p->all[w] > 0 && str_eq(str_of(p->claim.instance), instance);
+	*replace = p->live[w] > 0 && p->n_live >= h->workers &&
+		   str_eq(str_of(p->claim.instance), instance);
 	*worker = w;
-	p->all[w]++;
+	p->live[w]++;
+	p->n_live++;
 	p->total++;
 	h->per_worker[w]++;
 	h->total++;
@@ -176,20 +179,30 @@ static bool is_worth_keeping(const struct hold *p)
 	return p->total > 0 || p->takeovers[0] != 0;
 }
 
-bool holds_end(struct holds *h, struct str key, unsigned worker, bool was_up)
+void holds_leaving(struct holds *h, struct str key, unsigned worker, bool was_up)
+{
+	pthread_mutex_lock(&h->lock);
+	struct hold *p = map_get(h->map, key);
+	if (p != NULL && p->live[worker] > 0) {
+		p->live[worker]--;
+		p->n_live--;
+		p->up[worker] = (uint16_t)(p->up[worker] - (was_up ? 1 : 0));
+		p->claim.tunnels -= was_up ? 1 : 0;
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+bool holds_end(struct holds *h, struct str key, unsigned worker)
 {
 	bool last = false;
 
 	pthread_mutex_lock(&h->lock);
 	struct hold *p = map_get(h->map, key);
-	if (p != NULL && p->all[worker] > 0) {
-		p->all[worker]--;
+	if (p != NULL && p->total > p->n_live) {
 		p->total--;
 		h->per_worker[worker]--;
 		h->total--;
 		release_tenant(h, str_of(p->claim.subaccount));
-		p->up[worker] = (uint16_t)(p->up[worker] - (was_up ? 1 : 0));
-		p->claim.tunnels -= was_up ? 1 : 0;
 		last = p->total == 0;
 		if (!is_worth_keeping(p)) {
 			map_remove(h->map, key);

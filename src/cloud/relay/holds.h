@@ -28,14 +28,16 @@ void holds_free(struct holds *h);
 
 /*
  * A tunnel of `key` was let in: which worker takes it. The one with the fewest of this place, then
- * with the fewest at all. *replace: the installation has its full number already, so the oldest on
- * that worker is to be drained. ERR_LIMIT names the limit.
+ * with the fewest at all. *replace: the installation has its full number already (those that drain
+ * do not count), so the oldest on that worker is to be drained. ERR_LIMIT names the limit.
  */
 NODISCARD bool holds_begin(struct holds *h, struct str subaccount, struct str location,
 			   struct str instance, unsigned *worker, bool *replace, struct err *err);
 void holds_up(struct holds *h, struct str key, unsigned worker);
-/* Once for each holds_begin(). True: it was the place's last. */
-bool holds_end(struct holds *h, struct str key, unsigned worker, bool was_up);
+/* It takes no more requests: it drains, or is over. Once for each holds_begin(), before … */
+void holds_leaving(struct holds *h, struct str key, unsigned worker, bool was_up);
+/* … it has ended. True: it was the place's last. */
+bool holds_end(struct holds *h, struct str key, unsigned worker);
 /* A worker other than `but` with a tunnel that is up, or -1. */
 int holds_find(struct holds *h, struct str key, unsigned but);
 size_t holds_total(struct holds *h);

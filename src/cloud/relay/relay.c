@@ -61,32 +61,24 @@ struct tunnel_note {
 	struct loop_message message;
 	struct worker *worker;
 	struct worker_tunnel_facts facts;
-	bool replace;
 	struct stream_parts parts;
 };
 
 static void do_take_tunnel(struct loop_message *m)
 {
 	struct tunnel_note *n = CONTAINER_OF(m, struct tunnel_note, message);
-	char key[REGISTRY_KEY_MAX];
 
 	worker_take_tunnel(n->worker, &n->facts, &n->parts);
-	if (n->replace &&
-	    registry_key(str_of(n->facts.subaccount), str_of(n->facts.location), key)) {
-		worker_replace(n->worker, str_of(key), str_of(n->facts.instance), n->facts.id,
-			       RELAY_REPLACE_MS);
-	}
 	free(n);
 }
 
 void relay_place_tunnel(struct relay *r, const struct worker_tunnel_facts *facts, unsigned worker,
-			bool replace, struct stream_parts *take)
+			struct stream_parts *take)
 {
 	struct tunnel_note *n = NEW(struct tunnel_note);
 
 	n->worker = r->threads[worker].worker;
 	n->facts = *facts;
-	n->replace = replace;
 	n->parts = *take;
 	n->message.fn = do_take_tunnel;
 	loop_post(r->threads[worker].loop, &n->message);
@@ -262,8 +254,17 @@ static void on_renew(struct loop_timer *t)
 	loop_timer_set(r->settings.control, t, loop_now(r->settings.control) + RENEW_MS, on_renew);
 }
 
-static void on_tunnel(void *user, const struct worker_tunnel_facts *facts, bool up, bool was_up,
-		      const char *why)
+static void on_leaving(void *user, const struct worker_tunnel_facts *facts, bool was_up)
+{
+	struct relay_thread *t = user;
+	char key[REGISTRY_KEY_MAX];
+
+	if (registry_key(str_of(facts->subaccount), str_of(facts->location), key)) {
+		holds_leaving(t->relay->holds, str_of(key), t->worker->settings.index, was_up);
+	}
+}
+
+static void on_tunnel(void *user, const struct worker_tunnel_facts *facts, bool up, const char *why)
 {
 	struct relay_thread *t = user;
 	struct relay *r = t->relay;
@@ -279,7 +280,7 @@ static void on_tunnel(void *user, const struct worker_tunnel_facts *facts, bool 
 			 LOG_TEXT("location", facts->location),
 			 LOG_TEXT("instance", facts->instance), LOG_INT("worker", index));
 	} else {
-		(void)holds_end(r->holds, str_of(key), index, was_up);
+		(void)holds_end(r->holds, str_of(key), index);
 		log_info("a tunnel ended", LOG_TEXT("subaccount", facts->subaccount),
 			 LOG_TEXT("location", facts->location),
 			 LOG_TEXT("instance", facts->instance),
@@ -312,6 +313,7 @@ static bool make_thread(struct relay *r, unsigned i, const char *where, struct e
 		.denials = r->settings.denials,
 		.directory = r->settings.directory,
 		.on_tunnel = on_tunnel,
+		.on_leaving = on_leaving,
 		.elsewhere = find_elsewhere,
 		.move = move_client,
 		.user = t,

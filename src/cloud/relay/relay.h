@@ -23,7 +23,6 @@ enum {
 	 * two installations of one tenant could keep all of them from everybody's handshakes. */
 	RELAY_PROBES_MAX = 2,
 	RELAY_HOLDER_ANSWER_MS = 2000, /* a holder that answers no PING in this time has lost */
-	RELAY_REPLACE_MS = 10000, /* what a tunnel may take to end after its replacement came */
 	RELAY_COUNT_WAIT_MS = 1000,
 };
 

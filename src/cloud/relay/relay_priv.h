@@ -52,4 +52,4 @@ void relay_evict(struct relay *r, struct str key, struct str instance);
 bool relay_holder_answers(struct relay *r, struct str key, struct str instance);
 /* Puts an admitted tunnel on a worker; takes the parts. Any thread. */
 void relay_place_tunnel(struct relay *r, const struct worker_tunnel_facts *facts, unsigned worker,
-			bool replace, struct stream_parts *take);
+			struct stream_parts *take);

@@ -95,21 +95,37 @@ static void retire(struct worker_tunnel *t)
 	}
 }
 
+/* From now on it drains, or is over. */
+static void leave(struct worker_tunnel *t)
+{
+	const struct worker_settings *s = &t->worker->settings;
+
+	if (t->draining) {
+		return;
+	}
+	t->draining = true;
+	if (s->on_leaving != NULL) {
+		s->on_leaving(s->user, &t->facts, t->up);
+	}
+	retire(t);
+}
+
 /* Out of all lists; `why` NULL: it ended in order. */
 static void forget(struct worker_tunnel *t, const char *why)
 {
 	struct worker *w = t->worker;
+	bool in_order = t->draining;
 
-	retire(t);
+	leave(t);
 	loop_undefer(w->loop, &t->room);
 	*t->prev = t->next;
 	if (t->next != NULL) {
 		t->next->prev = t->prev;
 	}
 	w->counters.tunnels -= t->up ? 1 : 0;
-	w->counters.tunnels_lost_total += t->up && why != NULL && !t->draining ? 1 : 0;
+	w->counters.tunnels_lost_total += t->up && why != NULL && !in_order ? 1 : 0;
 	if (w->settings.on_tunnel != NULL) {
-		w->settings.on_tunnel(w->settings.user, &t->facts, false, t->up, why);
+		w->settings.on_tunnel(w->settings.user, &t->facts, false, why);
 	}
 	loop_defer(w->loop, LOOP_FREE, &t->death, free_tunnel);
 }
@@ -122,6 +138,29 @@ static void cut(struct worker_tunnel *t, const char *why)
 	forget(t, why);
 }
 
+static bool is_of(const struct worker_tunnel *t, struct str key, struct str instance)
+{
+	return str_eq(str_of(t->key), key) && str_eq(str_of(t->facts.instance), instance);
+}
+
+/* Not before its replacement takes requests. */
+static void drain_oldest_but(const struct worker_tunnel *fresh)
+{
+	struct worker_tunnel *oldest = NULL;
+
+	for (struct worker_tunnel *t = fresh->worker->tunnels; t != NULL; t = t->next) {
+		if (is_of(t, str_of(fresh->key), str_of(fresh->facts.instance)) && !t->draining &&
+		    t != fresh) {
+			oldest = t; /* the newest is the list's first */
+		}
+	}
+	if (oldest != NULL) {
+		oldest->returns = true;
+		leave(oldest);
+		tunnel_drain(oldest->tunnel, WORKER_REPLACED_MS);
+	}
+}
+
 static void came_up(struct worker_tunnel *t)
 {
 	struct worker *w = t->worker;
@@ -130,13 +169,16 @@ static void came_up(struct worker_tunnel *t)
 	w->counters.tunnels++;
 	w->counters.tunnels_opened_total++;
 	if (w->settings.on_tunnel != NULL) {
-		w->settings.on_tunnel(w->settings.user, &t->facts, true, true, NULL);
+		w->settings.on_tunnel(w->settings.user, &t->facts, true, NULL);
 	}
 	if (!registry_add(w->registry, str_of(t->key), &t->entry, loop_now(w->loop))) {
 		cut(t, "too many tunnels of this place on one worker");
 		return;
 	}
 	registry_wake(w->registry, t->entry.place, SIZE_MAX);
+	if (t->facts.replaces) {
+		drain_oldest_but(t);
+	}
 }
 
 static void on_tunnel(struct tunnel *tunnel, enum tunnel_event event, void *user)
@@ -149,9 +191,10 @@ static void on_tunnel(struct tunnel *tunnel, enum tunnel_event event, void *user
 			came_up(t);
 		}
 		break;
+	case TUNNEL_SERVING: /* of the connector's end */
+		break;
 	case TUNNEL_DRAINING:
-		t->draining = true;
-		retire(t); /* a connector that leaves in order has said so, or has others */
+		leave(t); /* a connector that leaves in order has said so, or has others */
 		break;
 	case TUNNEL_LOST: {
 		const struct err *err = tunnel_failure(tunnel);
@@ -245,31 +288,8 @@ void worker_take_tunnel(struct worker *w, const struct worker_tunnel_facts *fact
 		return;
 	}
 	if (w->closing) {
-		t->draining = true;
+		leave(t);
 		tunnel_drain(t->tunnel, 0);
-	}
-}
-
-static bool is_of(const struct worker_tunnel *t, struct str key, struct str instance)
-{
-	return str_eq(str_of(t->key), key) && str_eq(str_of(t->facts.instance), instance);
-}
-
-void worker_replace(struct worker *w, struct str key, struct str instance, uint64_t but,
-		    msec_t limit)
-{
-	struct worker_tunnel *oldest = NULL;
-
-	for (struct worker_tunnel *t = w->tunnels; t != NULL; t = t->next) {
-		if (is_of(t, key, instance) && !t->draining && t->facts.id != but) {
-			oldest = t; /* the newest is the list's first */
-		}
-	}
-	if (oldest != NULL) {
-		oldest->draining = true;
-		oldest->returns = true;
-		retire(oldest);
-		tunnel_drain(oldest->tunnel, limit);
 	}
 }
 
@@ -405,8 +425,7 @@ static void on_last_call(struct loop_timer *timer)
 		front_drain(f);
 	}
 	for (struct worker_tunnel *t = w->tunnels; t != NULL; t = t->next) {
-		t->draining = true;
-		retire(t);
+		leave(t);
 		tunnel_drain(t->tunnel, left > 0 ? left : 0);
 	}
 }

@@ -24,7 +24,10 @@ enum {
 	WORKER_QUEUE_WAIT_MS = 10000, /* and so long for room in a tunnel */
 	WORKER_QUEUE_MAX = 1000,      /* default of relay_limits.queue_max */
 	WORKER_LAST_CALL_MS = 250,    /* drain: kept-alive clients may send one more request */
-	WORKER_RETRY_COST = 5,        /* a retry uses up what this many requests saved: 20 % */
+	/* What a tunnel may take to end after its replacement came: its streams end by themselves,
+	 * and a dead one is found by its silence. */
+	WORKER_REPLACED_MS = 24 * 3600 * 1000,
+	WORKER_RETRY_COST = 5, /* a retry uses up what this many requests saved: 20 % */
 	WORKER_RETRY_SAVED_MAX = 500,
 };
 
@@ -36,6 +39,7 @@ struct worker_tunnel_facts {
 	char instance[DIRECTORY_UUID];
 	char serial[CERT_SERIAL_MAX * 3 + 1];
 	int64_t since; /* the directory's head when it was admitted */
+	bool replaces; /* its installation has one too many with it: the oldest here is drained */
 };
 
 struct worker_tunnel {
@@ -60,8 +64,10 @@ struct worker_settings {
 	struct denials *denials;         /* lent; NULL: not noted */
 	struct snapshot_cell *directory; /* lent */
 	/* Called on the worker's loop. */
-	void (*on_tunnel)(void *user, const struct worker_tunnel_facts *facts, bool up, bool was_up,
+	void (*on_tunnel)(void *user, const struct worker_tunnel_facts *facts, bool up,
 			  const char *why);
+	/* It takes no more requests; always before on_tunnel() says that it is not up. */
+	void (*on_leaving)(void *user, const struct worker_tunnel_facts *facts, bool was_up);
 	/* Another worker with a tunnel of this place, or -1. */
 	int (*elsewhere)(void *user, struct str key);
 	/* Hands a connection of an application over; takes the parts. */
@@ -108,9 +114,6 @@ void worker_free(struct worker *w); /* closes all; the loop must run its FREE ph
 /* A tunnel that was let in; closed at once when the directory forbids it by now. */
 void worker_take_tunnel(struct worker *w, const struct worker_tunnel_facts *facts,
 			struct stream_parts *take);
-/* The oldest tunnel of this installation at this place gets GOAWAY, `limit` to end. */
-void worker_replace(struct worker *w, struct str key, struct str instance, uint64_t but,
-		    msec_t limit);
 /* Closes the tunnels of a place that an installation lost. */
 void worker_evict(struct worker *w, struct str key, struct str instance);
 /*

@@ -401,6 +401,28 @@ TEST(a_new_certificate_opens_a_tunnel_beside_and_the_old_one_drains)
 	testcert_free(&next);
 }
 
+TEST(a_relay_that_ends_the_old_tunnel_while_the_new_one_is_dialled_is_not_dialled_twice)
+{
+	struct scene s;
+
+	begin(&s);
+	dialer_start(s.dialer);
+	UNTIL(&s, STATUS(&s)->state == LINK_UP && fake_relay_count(&s.relay) == 1);
+	dialer_retarget(s.dialer, &s.target);
+	tunnel_drain(s.relay.tunnels[0], SEC(30));
+	UNTIL(&s, s.relay.welcomed == 2 && fake_relay_count(&s.relay) == 1);
+	for (int i = 0; i < 20; i++) {
+		s.now += 500;
+		loop_clock_set(s.loop, s.now);
+		(void)loop_turn(s.loop, 5);
+	}
+	assert_int_equal(s.relay.welcomed, 2);
+	assert_int_equal(STATUS(&s)->tunnels, 1);
+	ask(&s, 1);
+	UNTIL(&s, s.relay.answered == 1);
+	end(&s);
+}
+
 TEST(the_old_tunnel_stays_while_the_new_certificate_is_refused)
 {
 	struct scene s;
@@ -535,6 +557,8 @@ int main(void)
 		cmocka_unit_test(
 			a_relay_that_leaves_with_nothing_in_flight_is_let_go_before_another_answers),
 		cmocka_unit_test(a_new_certificate_opens_a_tunnel_beside_and_the_old_one_drains),
+		cmocka_unit_test(
+			a_relay_that_ends_the_old_tunnel_while_the_new_one_is_dialled_is_not_dialled_twice),
 		cmocka_unit_test(the_old_tunnel_stays_while_the_new_certificate_is_refused),
 		cmocka_unit_test(a_server_with_another_name_gets_no_request),
 		cmocka_unit_test(a_corporate_proxy_is_crossed_by_connect),

@@ -12,7 +12,7 @@ enum {
 
 struct end {
 	struct tunnel *tunnel;
-	int ups, drainings, losts;
+	int ups, servings, drainings, losts;
 	struct err failure;
 	/* server: how it answers */
 	bool holds;    /* no answer until told */
@@ -99,6 +99,7 @@ static void on_tunnel(struct tunnel *t, enum tunnel_event event, void *user)
 	struct end *e = user;
 
 	e->ups += event == TUNNEL_UP;
+	e->servings += event == TUNNEL_SERVING;
 	e->drainings += event == TUNNEL_DRAINING;
 	if (event == TUNNEL_LOST) {
 		e->losts++;
@@ -236,6 +237,8 @@ TEST(what_came_before_the_tunnel_was_made_is_fed)
 	turn(&p);
 	assert_int_equal(p.connector.ups, 1);
 	assert_int_equal(p.relay.ups, 1);
+	assert_int_equal(p.connector.servings, 1);
+	assert_int_equal(p.relay.servings, 0);
 	end(&p);
 }
 

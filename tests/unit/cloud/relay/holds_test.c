@@ -13,6 +13,12 @@ static unsigned begin(struct holds *h, const char *location, const char *instanc
 	return worker;
 }
 
+static bool end(struct holds *h, const char *key, unsigned worker, bool was_up)
+{
+	holds_leaving(h, str_of(key), worker, was_up);
+	return holds_end(h, str_of(key), worker);
+}
+
 TEST(tunnels_of_a_place_spread_over_the_workers_and_then_replace_each_other)
 {
 	struct holds *h = holds_new(2, STR("node"));
@@ -51,7 +57,7 @@ TEST(one_subaccount_cannot_fill_the_relay_with_location_ids)
 	assert_ok(holds_begin(h, STR("other"), STR("x"), STR("i"), &worker, &replace, &err), &err);
 	for (int i = 0; i < HOLDS_TENANT_TUNNELS_MAX; i++) { /* all go: nothing is left charged */
 		snprintf(key, sizeof key, "sub/l%d", i);
-		assert_true(holds_end(h, str_of(key), 0, false));
+		assert_true(end(h, key, 0, false));
 	}
 	(void)begin(h, "one more", "i", &replace);
 	assert_int_equal(holds_total(h), 2);
@@ -69,8 +75,29 @@ TEST(a_worker_with_a_tunnel_that_is_up_is_found_from_the_others)
 	assert_int_equal(holds_find(h, STR("sub/x"), 99), w);
 	assert_int_equal(holds_find(h, STR("sub/x"), w), -1);
 	assert_int_equal(holds_find(h, STR("sub/y"), 99), -1);
-	assert_true(holds_end(h, STR("sub/x"), w, true));
+	assert_true(end(h, "sub/x", w, true));
 	assert_int_equal(holds_find(h, STR("sub/x"), 99), -1);
+	holds_free(h);
+}
+
+TEST(what_drains_is_neither_found_nor_counted_as_one_too_many)
+{
+	struct holds *h = holds_new(2, STR("node"));
+	bool replace;
+	unsigned a = begin(h, "x", "i", &replace);
+	unsigned b = begin(h, "x", "i", &replace);
+
+	holds_up(h, STR("sub/x"), a);
+	holds_up(h, STR("sub/x"), b);
+	holds_leaving(h, STR("sub/x"), a, true);
+	assert_int_equal(holds_find(h, STR("sub/x"), b), -1);
+	assert_int_equal(holds_total(h), 2);
+	assert_int_equal(begin(h, "x", "i", &replace), a); /* its successor */
+	assert_false(replace);
+	assert_false(holds_end(h, STR("sub/x"), a));
+	assert_int_equal(holds_total(h), 2);
+	assert_true(begin(h, "x", "i", &replace) < 2);
+	assert_true(replace);
 	holds_free(h);
 }
 
@@ -90,10 +117,10 @@ TEST(the_claim_counts_what_is_up_and_goes_with_the_last_tunnel)
 	assert_string_equal(claim.location, "x");
 	assert_int_equal(holds_claims(h, &all), 1);
 	free(all);
-	assert_false(holds_end(h, STR("sub/x"), 0, true));
-	assert_true(holds_end(h, STR("sub/x"), 0, false));
+	assert_false(end(h, "sub/x", 0, true));
+	assert_true(end(h, "sub/x", 0, false));
 	assert_false(holds_claim(h, STR("sub/x"), &claim));
-	assert_false(holds_end(h, STR("sub/x"), 0, false)); /* once too often does no harm */
+	assert_false(end(h, "sub/x", 0, false)); /* once too often does no harm */
 	assert_int_equal(holds_total(h), 0);
 	holds_free(h);
 }
@@ -159,6 +186,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(tunnels_of_a_place_spread_over_the_workers_and_then_replace_each_other),
 	cmocka_unit_test(one_subaccount_cannot_fill_the_relay_with_location_ids),
 	cmocka_unit_test(a_worker_with_a_tunnel_that_is_up_is_found_from_the_others),
+	cmocka_unit_test(what_drains_is_neither_found_nor_counted_as_one_too_many),
 	cmocka_unit_test(the_claim_counts_what_is_up_and_goes_with_the_last_tunnel),
 	cmocka_unit_test(the_fourth_take_over_within_a_minute_is_refused),
 	cmocka_unit_test(a_place_that_was_taken_over_is_forgotten_after_the_minute),
