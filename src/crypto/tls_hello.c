@@ -300,7 +300,8 @@ bool tls_hello_explain(const struct tls_hello *h, struct err *err)
 	if (!h->held) { /* it never came to a trust */
 		err_set(err, ERR_DENIED, "nobody here is called \"%s\"", h->why);
 	} else {
-		err_set(err, ERR_DENIED, "the client's certificate %s", h->why);
+		err_set(err, ERR_DENIED, "the client's certificate for %s %s",
+			h->trust.owner[0] != '\0' ? h->trust.owner : "nobody", h->why);
 	}
 	return true;
 }

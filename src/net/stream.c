@@ -154,8 +154,26 @@ static void on_end_timeout(struct loop_timer *t)
 	stream_close(CONTAINER_OF(t, struct stream, timer));
 }
 
+/* The peer may still be sending; a reset would destroy the alert on its way. */
+static void linger_after_alert(struct stream *s)
+{
+	loop_undefer(s->loop, &s->act);
+	s->failed_due = false;
+	free(TAKE(s->failure));
+	stream_open_drop(s);
+	loop_orphan_add(s->loop, &s->orphan, end_orphan);
+	(void)shutdown(s->fd, SHUT_WR);
+	s->state = STREAM_LINGERING;
+	loop_timer_set(s->loop, &s->timer, loop_now(s->loop) + STREAM_LINGER_MS, on_end_timeout);
+	stream_watch(s);
+}
+
 void stream_close_after_flush(struct stream *s, msec_t timeout)
 {
+	if (s->alerted && s->state == STREAM_HANDSHAKING) {
+		linger_after_alert(s);
+		return;
+	}
 	if (s->state != STREAM_UP || s->failure != NULL || s->broken) {
 		stream_close(s);
 		return;

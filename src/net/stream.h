@@ -49,7 +49,8 @@ struct stream *stream_connect(struct loop *l, const struct address *addresses, s
  */
 void stream_start_tls(struct stream *s, struct tls_engine *take, struct jobs *jobs, msec_t timeout);
 /* Sends what is queued and FIN, then closes; no more events. If the peer is still sending then, its
- * bytes are thrown away for up to 2 s, so that the answer is not lost to a reset. */
+ * bytes are thrown away for up to 2 s, so that the answer is not lost to a reset: also after a TLS
+ * handshake that failed, for its alert. */
 void stream_close_after_flush(struct stream *s, msec_t timeout);
 /* Says that the peer is in the middle of sending: stream_close_after_flush() then throws bytes away
  * even when none are here at that moment. */

@@ -231,6 +231,7 @@ static void step_done(struct handshake *h)
 		}
 		return;
 	}
+	s->alerted = h->outcome == TLS_FAILED && h->out.len > 0;
 	send_flight(s, &h->out);
 	if (h->outcome == TLS_OK && s->failure == NULL) {
 		UNUSED AUTO_BUF struct buf in = h->in; /* the engine still reads from it */

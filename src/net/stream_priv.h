@@ -62,6 +62,7 @@ struct stream {
 	bool finished;
 	bool expects_more; /* stream_expect_more() */
 	bool broken;       /* writing failed for good */
+	bool alerted;      /* the handshake failed, and the peer was told why */
 
 	struct tls_engine *tls;
 	struct connecting *connecting;

@@ -93,6 +93,8 @@ static void make_texts(struct cloud *c)
 		(void)snprintf(c->token_url, sizeof(c->token_url), "https://localhost:%u",
 			       port_of(o->listen_console));
 	}
+	cloud_relay_host(o, c->relay_host);
+	c->inbound = inbound_new(&c->directory, &c->runtime, c->relay_host);
 }
 
 static bool open_tokens(struct cloud *c, struct err *err)
@@ -196,6 +198,11 @@ static bool open_relay(struct cloud *c, struct err *err)
 	const struct relay_settings settings = {
 		.workers = daemon_workers(c->options.workers),
 		.proxy = c->options.listen_proxy,
+		.tls = cloud_tls_address(&c->options),
+		.tls_config = daemon_tls_ref,
+		.tls_user = &c->relay_tls,
+		.handshakes = c->jobs,
+		.relay_host = c->relay_host,
 		.node = node_of(c),
 		.region_host = ca_region_host(c->rooms.ca),
 		.token_url = c->token_url,
@@ -306,6 +313,8 @@ static void cloud_close(struct cloud *c)
 	ca_close(c->rooms.ca);
 	daemon_tls_fini(&c->console_tls);
 	daemon_tls_fini(&c->tunnel_tls);
+	daemon_tls_fini(&c->relay_tls);
+	inbound_free(c->inbound);
 	daemon_denials_close(&c->denials);
 	if (c->store) {
 		store_close(c->store);
@@ -342,6 +351,7 @@ static int serve(struct cloud *c, int control)
 	snapshot_cell_init(&c->runtime);
 	daemon_tls_init(&c->console_tls);
 	daemon_tls_init(&c->tunnel_tls);
+	daemon_tls_init(&c->relay_tls);
 	c->started_ms = clock_unix_ms();
 	make_texts(c);
 	bool ok = open_all(c, control, &err);
@@ -351,7 +361,8 @@ static int serve(struct cloud *c, int control)
 		log_info("ready", LOG_TEXT("role", c->options.role),
 			 LOG_TEXT("console", c->options.listen_console),
 			 LOG_TEXT("tunnels", c->options.listen_tunnel),
-			 LOG_TEXT("proxy", c->options.listen_proxy));
+			 LOG_TEXT("proxy", c->options.listen_proxy),
+			 LOG_TEXT("tls", c->options.listen_tls));
 		notify_send("READY=1");
 		loop_run(c->loop);
 	}

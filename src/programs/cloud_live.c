@@ -34,6 +34,43 @@ struct daemon_place cloud_place(const struct cloud_options *o)
 	};
 }
 
+const char *cloud_tls_address(const struct cloud_options *o)
+{
+	bool is_open = strcmp(o->listen_tls, "off") != 0 && strcmp(o->role, "control") != 0;
+
+	return is_open ? o->listen_tls : NULL;
+}
+
+void cloud_relay_host(const struct cloud_options *o, char into[static CLOUD_RELAY_HOST_MAX])
+{
+	struct str region;
+	struct address literal;
+	uint16_t port;
+
+	if (o->relay_host != NULL) {
+		(void)snprintf(into, CLOUD_RELAY_HOST_MAX, "%s", o->relay_host);
+	} else if (!address_split(str_of(o->region_host), 443, &region, &port) ||
+		   address_parse(region, port, &literal)) {
+		(void)snprintf(into, CLOUD_RELAY_HOST_MAX, "relay.localhost");
+	} else {
+		(void)snprintf(into, CLOUD_RELAY_HOST_MAX, "relay.%.*s", STR_ARGS(region));
+	}
+}
+
+static bool check_relay_host(const struct cloud_options *o, struct err *err)
+{
+	size_t len = o->relay_host != NULL ? strlen(o->relay_host) : 1;
+	struct address literal;
+
+	/* Room for a label before it. */
+	if (len == 0 || len > CLOUD_RELAY_HOST_MAX - 1 - DIRECTORY_LABEL_MAX ||
+	    (o->relay_host != NULL && address_parse(str_of(o->relay_host), 1, &literal))) {
+		return err_set(err, ERR_CONFIG,
+			       "relay.host: a DNS name below which each subaccount has one");
+	}
+	return true;
+}
+
 bool cloud_check(const struct cloud_options *o, struct err *err)
 {
 	static const char *const roles[] = {"all", "control"};
@@ -47,7 +84,7 @@ bool cloud_check(const struct cloud_options *o, struct err *err)
 	}
 	for (size_t i = 0; i < COUNT(roles); i++) {
 		if (strcmp(o->role, roles[i]) == 0) {
-			return daemon_check_names(o->server_names, err);
+			return check_relay_host(o, err) && daemon_check_names(o->server_names, err);
 		}
 	}
 	return err_set(err, ERR_CONFIG, "role: all or control");
@@ -55,29 +92,53 @@ bool cloud_check(const struct cloud_options *o, struct err *err)
 
 /* ---- certificates of the listeners ---- */
 
-static bool make_tls(struct cloud *c, const struct ca_listener *l, bool tunnel, struct err *err)
+static bool make_tls(struct daemon_tls *into, const struct tls_settings *kind,
+		     const struct ca_listener *l, struct err *err)
 {
-	const struct tls_settings settings = {
-		.server = true,
-		.peer = tunnel ? TLS_PEER_OPTIONAL : TLS_PEER_NONE,
-		.chain_pem = buf_str(&l->chain_pem),
-		.key = l->key,
-		.anchors_pem = tunnel ? ca_anchors_pem(c->rooms.ca) : STR_NONE,
-		.alpn = "http/1.1",
-		.tickets = !tunnel,
-	};
+	struct tls_settings settings = *kind;
 	struct tls_config *made;
 
+	settings.server = true;
+	settings.alpn = "http/1.1";
+	settings.chain_pem = buf_str(&l->chain_pem);
+	settings.key = l->key;
 	if (!tls_config_new(&settings, &made, err)) {
 		return false;
 	}
-	daemon_tls_replace(tunnel ? &c->tunnel_tls : &c->console_tls, made);
+	daemon_tls_replace(into, made);
 	return true;
 }
 
-/* At the start and each hour: a certificate that is due, or whose names changed, is made anew. */
-bool cloud_renew_listeners(struct cloud *c, const char *server_names, struct err *err)
+static size_t without_twins(char **names, size_t n)
 {
+	for (size_t i = n; i-- > 1;) {
+		if (strcmp(names[i], names[0]) == 0) {
+			free(names[i]);
+			names[i] = names[--n];
+		}
+	}
+	return n;
+}
+
+/* The certificate under `name`, for `n` hosts of its own (taken) and the option's. */
+static bool get_listener(struct cloud *c, const char *name, char **names, size_t n,
+			 const char *server_names, struct ca_listener *l, struct err *err)
+{
+	n += daemon_names(server_names, names + n, ISSUE_SANS_MAX - n);
+	n = without_twins(names, n);
+	bool ok = ca_listener_get(c->rooms.ca, name, (const char *const *)names, n, clock_unix(), l,
+				  err);
+	while (n > 0) {
+		free(names[--n]);
+	}
+	return ok;
+}
+
+static bool renew_region(struct cloud *c, const char *server_names, struct err *err)
+{
+	const struct tls_settings console = {.peer = TLS_PEER_NONE, .tickets = true};
+	const struct tls_settings tunnel = {.peer = TLS_PEER_OPTIONAL,
+					    .anchors_pem = ca_anchors_pem(c->rooms.ca)};
 	char *names[ISSUE_SANS_MAX];
 	struct str region;
 	uint16_t port;
@@ -88,22 +149,38 @@ bool cloud_renew_listeners(struct cloud *c, const char *server_names, struct err
 			       c->options.region_host);
 	}
 	names[0] = str_dup(region);
-	size_t n = 1;
-	n += daemon_names(server_names, names + 1, COUNT(names) - 1);
-	for (size_t i = n; i-- > 1;) {
-		if (strcmp(names[i], names[0]) == 0) { /* the region's own name, twice */
-			free(names[i]);
-			names[i] = names[--n];
-		}
-	}
-	bool ok = ca_listener_get(c->rooms.ca, "listener", (const char *const *)names, n,
-				  clock_unix(), &l, err) &&
-		  make_tls(c, &l, false, err) && make_tls(c, &l, true, err);
+	bool ok = get_listener(c, "listener", names, 1, server_names, &l, err) &&
+		  make_tls(&c->console_tls, &console, &l, err) &&
+		  make_tls(&c->tunnel_tls, &tunnel, &l, err);
 	ca_listener_fini(&l);
-	while (n > 0) {
-		free(names[--n]);
-	}
 	return ok;
+}
+
+/* Applications name their tenant below the relay's host, hence the wildcard. */
+static bool renew_relay(struct cloud *c, const char *server_names, struct err *err)
+{
+	const struct tls_settings relay = {.peer = TLS_PEER_BY_NAME,
+					   .allow_tls12 = true,
+					   .tickets = true,
+					   .hello = inbound_hello,
+					   .hello_user = c->inbound};
+	char *names[ISSUE_SANS_MAX], wildcard[sizeof(c->relay_host) + 2];
+	struct ca_listener l = {0};
+
+	(void)snprintf(wildcard, sizeof(wildcard), "*.%s", c->relay_host);
+	names[0] = must_strdup(c->relay_host);
+	names[1] = must_strdup(wildcard);
+	bool ok = get_listener(c, "relay", names, 2, server_names, &l, err) &&
+		  make_tls(&c->relay_tls, &relay, &l, err);
+	ca_listener_fini(&l);
+	return ok;
+}
+
+/* At the start and each hour: a certificate that is due, or whose names changed, is made anew. */
+bool cloud_renew_listeners(struct cloud *c, const char *server_names, struct err *err)
+{
+	return renew_region(c, server_names, err) &&
+	       (cloud_tls_address(&c->options) == NULL || renew_relay(c, server_names, err));
 }
 
 struct renewal {

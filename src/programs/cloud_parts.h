@@ -8,12 +8,17 @@
 #include "cloud/console/console.h"
 #include "cloud/directory/rooms.h"
 #include "cloud/directory/snapshot.h"
+#include "cloud/relay/inbound.h"
 #include "cloud/relay/relay.h"
 #include "cloud/token/token.h"
 #include "http/session.h"
 #include "programs/cloud_options.h"
 #include "programs/daemon.h"
 #include "programs/daemon_denials.h"
+
+enum {
+	CLOUD_RELAY_HOST_MAX = 254, /* a DNS name (RFC 1035, 3.1) with its NUL */
+};
 
 struct cloud {
 	struct cloud_rooms rooms; /* first */
@@ -29,13 +34,14 @@ struct cloud {
 	struct jobs *relay_jobs;
 	struct http_server *console, *tunnels, *metrics; /* NULL: not open */
 	struct daemon_denials denials;
-	struct daemon_tls console_tls, tunnel_tls;
+	struct daemon_tls console_tls, tunnel_tls, relay_tls;
+	struct inbound *inbound; /* whose trust relay_tls meets */
 	struct loop_timer hourly, end;
 	int64_t started_ms;
 	bool ending;
 	int argc; /* of main(): SIGHUP reads all settings again */
 	char **argv;
-	char host[256], token_url[300]; /* lent to the rooms */
+	char host[256], token_url[300], relay_host[CLOUD_RELAY_HOST_MAX]; /* lent to the rooms */
 };
 
 /* ---- cloud_first.c ---- */
@@ -47,6 +53,9 @@ extern const struct option_program cloud_program;
 struct daemon_place cloud_place(const struct cloud_options *o);
 /* What the table cannot judge; ERR_CONFIG. */
 NODISCARD bool cloud_check(const struct cloud_options *o, struct err *err);
+/* Where the proxy listens under TLS; NULL: nowhere. */
+const char *cloud_tls_address(const struct cloud_options *o);
+void cloud_relay_host(const struct cloud_options *o, char into[static CLOUD_RELAY_HOST_MAX]);
 /* At the start; then each hour and at SIGHUP: a certificate that is due, or whose names changed, is
  * made anew. */
 NODISCARD bool cloud_renew_listeners(struct cloud *c, const char *server_names, struct err *err);

@@ -352,8 +352,9 @@ bool daemon_check_names(const char *list, struct err *err)
 		}
 		n++;
 	}
-	return n < ISSUE_SANS_MAX ||
-	       err_set(err, ERR_CONFIG, "server.names: at most %d names", ISSUE_SANS_MAX - 1);
+	/* Beside them come a relay's host and its wildcard. */
+	return n <= ISSUE_SANS_MAX - 2 ||
+	       err_set(err, ERR_CONFIG, "server.names: at most %d names", ISSUE_SANS_MAX - 2);
 }
 
 void daemon_metric(struct buf *out, const char *name, const char *type, const char *help,

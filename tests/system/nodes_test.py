@@ -24,7 +24,7 @@ class Node:
             world.binary("drawbridge-cloud"), "--state-dir", self.state, "--region-host", world.region,
             "--node-name", name, "--listen-console", f"127.0.0.1:{p.console}",
             "--listen-tunnel", f"127.0.0.1:{p.tunnel}", "--listen-proxy", f"127.0.0.1:{p.proxy}",
-            "--listen-metrics", f"127.0.0.1:{p.metrics}", "--workers", "1",
+            "--listen-tls", f"127.0.0.1:{p.tls}", "--listen-metrics", f"127.0.0.1:{p.metrics}", "--workers", "1",
             "--master-key-file", key or os.path.join(world.folder, "cloud-key", "master.key"),
             "--token-url", f"https://localhost:{world.ports.console}",
             "--database", world.postgres.url], world.folder, env=SANITIZER)

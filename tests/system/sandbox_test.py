@@ -200,7 +200,8 @@ def check_modes(world, name, state):
     from stage import Program
     key = os.path.join(world.sub(name + "-fresh-key"), "master.key")
     ports = free_ports(4)
-    words = {"cloud": ["--listen-console", f"127.0.0.1:{ports[0]}", "--listen-tunnel", f"127.0.0.1:{ports[1]}",
+    words = {"cloud": ["--listen-tls", "off", "--listen-console", f"127.0.0.1:{ports[0]}",
+                       "--listen-tunnel", f"127.0.0.1:{ports[1]}",
                        "--listen-proxy", f"127.0.0.1:{ports[2]}", "--listen-metrics", f"127.0.0.1:{ports[3]}"],
              "connector": ["--listen-admin", f"127.0.0.1:{ports[0]}"]}[name]
     # With the loosest umask: the programs must ask for tight modes themselves.

@@ -20,7 +20,8 @@ SANITIZER = {
 
 class Ports:
     """Fixed offsets from a base, or free ones."""
-    NAMES = ("console", "tunnel", "proxy", "metrics", "admin", "backend", "connector_metrics", "spare")
+    NAMES = ("console", "tunnel", "proxy", "metrics", "admin", "backend", "connector_metrics", "spare",
+             "tls")
 
     def __init__(self, base=None):
         numbers = [base + i for i in range(len(self.NAMES))] if base else free_ports(len(self.NAMES))
@@ -177,7 +178,7 @@ class World:
         return [self.binary("drawbridge-cloud"), "--state-dir", self.sub("cloud"),
                 "--region-host", self.region, "--listen-console", f"127.0.0.1:{p.console}",
                 "--listen-tunnel", f"127.0.0.1:{p.tunnel}", "--listen-proxy", f"127.0.0.1:{p.proxy}",
-                "--listen-metrics", f"127.0.0.1:{p.metrics}", "--workers", str(self.workers),
+                "--listen-tls", f"127.0.0.1:{p.tls}", "--listen-metrics", f"127.0.0.1:{p.metrics}", "--workers", str(self.workers),
                 "--master-key-file", os.path.join(self.sub("cloud-key"), "master.key"),
                 *(["--database", self.postgres.url] if self.postgres else []),
                 *self.options.get("cloud", [])]

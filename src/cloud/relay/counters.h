@@ -23,6 +23,8 @@
 	X(refused_slow_total, counter, "408: head or body did not come in time")                   \
 	X(refused_token_total, counter, "407: no token, or one that is not good")                  \
 	X(refused_locked_total, counter, "403: the subaccount is locked")                          \
+	X(refused_certificate_total, counter,                                                      \
+	  "403: a client certificate of another tenant than the token, or none where required")    \
 	X(refused_no_tunnel_total, counter, "503: no connector for subaccount and location")       \
 	X(refused_queue_total, counter,                                                            \
 	  "503: the tenant's queue is full, or waiting took too long")                             \
@@ -32,6 +34,11 @@
 	X(silent_answers_total, counter, "504: no byte of an answer came in time")                 \
 	X(cancelled_total, counter, "Requests that the application gave up")                       \
 	X(stalled_total, counter, "Answers given up because the application did not read them")    \
+	X(tls_handshakes_total, counter, "TLS handshakes of applications that came to an end")     \
+	X(tls_resumed_total, counter, "Those of them that took up a session of before")            \
+	X(tls_certificates_total, counter, "Those of them with a client certificate")              \
+	X(tls_failed_total, counter, "TLS handshakes of applications that failed")                 \
+	X(tls_refused_total, counter, "Those of them for the client's certificate or name")        \
 	X(tokens_verified_total, counter, "Tokens whose signature was checked")                    \
 	X(tokens_cached, gauge, "Tokens known to be good")                                         \
 	X(bytes_up_total, counter, "Body bytes from applications into tunnels")                    \

@@ -221,9 +221,9 @@ static void on_event(struct stream *s, enum stream_event event, void *user)
 {
 	struct front *f = user;
 
-	(void)s;
 	switch (event) {
 	case STREAM_OPEN:
+		front_shaken(f);
 		break;
 	case STREAM_READABLE:
 		if (f->state == FRONT_IDLE) {
@@ -247,6 +247,11 @@ static void on_event(struct stream *s, enum stream_event event, void *user)
 		}
 		break;
 	case STREAM_FAILED:
+		if (f->shaking) {
+			front_not_shaken(f, stream_failure(s));
+			close_in_order(f); /* after its alert */
+			break;
+		}
 		front_close(f);
 		break;
 	}

@@ -11,9 +11,10 @@
 #include "cloud/relay/worker.h"
 
 enum {
-	FRONT_HEAD_MS = 10000,    /* default of relay_limits.head */
-	FRONT_IDLE_MS = 75000,    /* default of relay_limits.idle */
-	FRONT_ANSWER_MS = 360000, /* default of relay_limits.answer */
+	FRONT_HANDSHAKE_MS = 10000, /* for a whole TLS handshake */
+	FRONT_HEAD_MS = 10000,      /* default of relay_limits.head */
+	FRONT_IDLE_MS = 75000,      /* default of relay_limits.idle */
+	FRONT_ANSWER_MS = 360000,   /* default of relay_limits.answer */
 	FRONT_STALL_MS =
 		60000, /* no progress of a body in either direction by the client's fault */
 	FRONT_CLOSE_MS = 10000,       /* for the last bytes of an answer before a close */
@@ -29,6 +30,8 @@ enum {
 };
 
 void front_accept(struct worker *w, int take_fd);
+/* On the TLS port; the handshake runs in jobs. */
+void front_accept_tls(struct worker *w, int take_fd, struct tls_engine *take);
 /* A connection that comes from another worker; its request is read again. */
 void front_attach(struct worker *w, struct stream_parts *take, unsigned hops);
 /* Events of a stream whose user is this front. */

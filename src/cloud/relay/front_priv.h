@@ -30,6 +30,7 @@ struct front {
 	struct registry_waiter waiter;
 	msec_t waiting_until; /* of the request; 0: it did not wait */
 	unsigned hops, move_to;
+	bool shaking; /* the TLS handshake has not ended */
 
 	/* the request */
 	size_t offset; /* its bytes that were read and not consumed, at the front of stream_peek()
@@ -69,6 +70,13 @@ void front_move(struct front *f); /* as soon as nothing is queued */
 void front_read_on(struct front *f);
 void front_retry(struct front *f);
 void front_send_body(struct front *f);
+
+/* ---- front_tls.c ---- */
+void front_shaken(struct front *f); /* the handshake has ended */
+void front_not_shaken(struct front *f, const struct err *why);
+/* A client certificate never replaces the token: it must be one of the token's tenant, and be there
+ * where that one requires it. NULL: so it is; else why it was refused with 403. */
+const char *front_certificate_misses(struct front *f, const struct token_facts *token);
 
 /* ---- front_answer.c ---- */
 void front_on_sent(struct front *f);

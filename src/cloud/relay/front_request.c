@@ -311,7 +311,13 @@ static const struct token_facts *check_token(struct front *f, const struct http_
 	}
 	if (facts->locked) {
 		note_denied(f, head, facts->subaccount, 403, "the subaccount is locked");
+		w->counters.refused_locked_total++;
 		front_refuse(f, 403, "Subaccount %s is locked.", facts->subaccount);
+		return NULL;
+	}
+	const char *misses = front_certificate_misses(f, facts);
+	if (misses != NULL) {
+		note_denied(f, head, facts->subaccount, 403, misses);
 		return NULL;
 	}
 	return facts;

@@ -11,9 +11,6 @@ enum {
 static void count(struct relay_counters *c, unsigned status)
 {
 	switch (status) {
-	case 403:
-		c->refused_locked_total++;
-		break;
 	case 405:
 		c->refused_method_total++;
 		break;
@@ -29,6 +26,7 @@ static void count(struct relay_counters *c, unsigned status)
 	case 502:
 		c->failed_in_tunnel_total++;
 		break;
+	case 403:
 	case 503:
 	case 504:
 		break; /* by the caller */

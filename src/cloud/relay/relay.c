@@ -302,12 +302,18 @@ static void *run_thread(void *user)
 	return NULL;
 }
 
-static bool make_thread(struct relay *r, unsigned i, const char *where, struct err *err)
+static bool make_thread(struct relay *r, unsigned i, const char *where, const char *tls,
+			struct err *err)
 {
 	struct relay_thread *t = &r->threads[i];
 	const struct worker_settings settings = {
 		.index = i,
 		.proxy = where,
+		.tls = tls,
+		.tls_config = r->settings.tls_config,
+		.tls_user = r->settings.tls_user,
+		.handshakes = r->settings.handshakes,
+		.relay_host = r->settings.relay_host,
 		.token_url = r->settings.token_url,
 		.limits = r->settings.limits,
 		.denials = r->settings.denials,
@@ -339,20 +345,33 @@ static bool start_threads(struct relay *r, struct err *err)
 	return ok || err_set(err, ERR_SYSTEM, "cannot start %u relay threads", r->n);
 }
 
+enum {
+	WHERE_MAX = 128,
+};
+
+static void with_port(char where[static WHERE_MAX], uint16_t port)
+{
+	char next[WHERE_MAX];
+	struct str host = str_first(str_of(where), str_find_last(str_of(where), ':'));
+
+	snprintf(next, sizeof(next), "%.*s:%u", STR_ARGS(host), port);
+	snprintf(where, WHERE_MAX, "%s", next);
+}
+
 /* With port 0 the first worker finds a port and the others share it. */
 static bool make_threads(struct relay *r, struct err *err)
 {
-	char where[128];
+	bool has_tls = r->settings.tls != NULL;
+	char where[WHERE_MAX], tls[WHERE_MAX];
 
 	snprintf(where, sizeof(where), "%s", r->settings.proxy);
+	snprintf(tls, sizeof(tls), "%s", has_tls ? r->settings.tls : "");
 	for (unsigned i = 0; i < r->n; i++) {
-		if (!make_thread(r, i, where, err)) {
+		if (!make_thread(r, i, where, has_tls ? tls : NULL, err)) {
 			return false;
 		}
-		struct str host = str_first(str_of(where), str_find_last(str_of(where), ':'));
-		char next[128];
-		snprintf(next, sizeof(next), "%.*s:%u", STR_ARGS(host), relay_proxy_port(r));
-		snprintf(where, sizeof(where), "%s", next);
+		with_port(where, relay_proxy_port(r));
+		with_port(tls, relay_tls_port(r));
 	}
 	return true;
 }
@@ -367,6 +386,8 @@ static void keep_texts(struct relay *r)
 	s->node = r->node;
 	s->region_host = r->region_host;
 	s->token_url = r->token_url;
+	r->relay_host = s->relay_host ? must_strdup(s->relay_host) : NULL;
+	s->relay_host = r->relay_host;
 }
 
 bool relay_new(const struct relay_settings *settings, struct relay **out, struct err *err)
@@ -421,6 +442,7 @@ void relay_free(struct relay *r)
 	free(r->node);
 	free(r->region_host);
 	free(r->token_url);
+	free(r->relay_host);
 	free(r);
 }
 
@@ -429,4 +451,11 @@ uint16_t relay_proxy_port(const struct relay *r)
 	const struct worker *w = r->threads[0].worker;
 
 	return w->listener != NULL ? listener_port(w->listener) : 0;
+}
+
+uint16_t relay_tls_port(const struct relay *r)
+{
+	const struct worker *w = r->threads[0].worker;
+
+	return w->tls_listener != NULL ? listener_port(w->tls_listener) : 0;
 }

@@ -28,8 +28,15 @@ enum {
 
 /* The texts are copied. */
 struct relay_settings {
-	unsigned workers;                /* 1 to RELAY_WORKERS_MAX */
-	const char *proxy;               /* "127.0.0.1:20003"; port 0: any */
+	unsigned workers;  /* 1 to RELAY_WORKERS_MAX */
+	const char *proxy; /* "127.0.0.1:20003"; port 0: any */
+	/* The same under TLS: where (NULL: nowhere), its configuration (a reference for each
+	 * connection, any thread), and who runs the handshakes. */
+	const char *tls;
+	struct tls_config *(*tls_config)(void *user);
+	void *tls_user;
+	struct jobs *handshakes;         /* lent */
+	const char *relay_host;          /* of the names on the TLS port, for texts */
 	const char *node;                /* name of this relay in claims */
 	const char *region_host;         /* lower case, no port */
 	const char *token_url;           /* for texts: where applications get tokens; may be "" */
@@ -47,6 +54,7 @@ NODISCARD bool relay_new(const struct relay_settings *settings, struct relay **o
  * was closed, before the jobs are freed; turns the control loop until its own jobs came home. */
 void relay_free(struct relay *r);
 uint16_t relay_proxy_port(const struct relay *r);
+uint16_t relay_tls_port(const struct relay *r); /* 0: nowhere */
 
 /*
  * The row of the tunnel listener: GET /ptth/subaccounts/{subaccount}. `user` of the server is a

@@ -16,8 +16,8 @@ struct relay_thread {
 };
 
 struct relay {
-	struct relay_settings settings; /* its texts are the next three */
-	char *node, *region_host, *token_url;
+	struct relay_settings settings; /* its texts are the next ones */
+	char *node, *region_host, *token_url, *relay_host;
 	struct relay_thread threads[RELAY_WORKERS_MAX];
 	unsigned n;
 	struct holds *holds;

@@ -17,8 +17,9 @@ struct tokens;
 struct token_facts {
 	char subaccount[DIRECTORY_UUID]; /* claim zid: the tenant */
 	char client_id[128];
-	int64_t expires; /* Unix seconds */
-	bool locked;     /* the subaccount is: 403 and not 407 */
+	int64_t expires;           /* Unix seconds */
+	bool locked;               /* the subaccount is: 403 and not 407 */
+	bool certificate_required; /* it wants client certificates */
 };
 
 struct tokens *tokens_new(void);

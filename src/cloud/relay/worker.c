@@ -343,17 +343,51 @@ enum registry_found worker_pick(struct worker *w, struct str key, struct worker_
 
 /* ---- life ---- */
 
+static bool has_room(struct worker *w)
+{
+	if (w->counters.clients < WORKER_CLIENTS_MAX) {
+		return true;
+	}
+	w->counters.clients_refused_total++;
+	return false;
+}
+
 static void on_client(void *user, int take_fd, const struct address *peer)
 {
 	struct worker *w = user;
 
 	(void)peer;
-	if (w->counters.clients >= WORKER_CLIENTS_MAX) {
-		w->counters.clients_refused_total++;
+	if (has_room(w)) {
+		front_accept(w, take_fd);
+	} else {
 		close_fd(take_fd);
-		return;
 	}
-	front_accept(w, take_fd);
+}
+
+static void on_tls_client(void *user, int take_fd, const struct address *peer)
+{
+	struct worker *w = user;
+	AUTO(tls_config_unref)
+	struct tls_config *config = w->settings.tls_config(w->settings.tls_user);
+	AUTO(tls_engine_free) struct tls_engine *tls = NULL;
+	struct err err;
+
+	(void)peer;
+	if (has_room(w) && tls_engine_new(config, NULL, &tls, &err)) {
+		front_accept_tls(w, take_fd, TAKE(tls));
+	} else {
+		close_fd(take_fd);
+	}
+}
+
+static bool listen(struct worker *w, struct err *err)
+{
+	const struct worker_settings *s = &w->settings;
+
+	return (s->proxy == NULL ||
+		listener_open(w->loop, s->proxy, true, on_client, w, &w->listener, err)) &&
+	       (s->tls == NULL ||
+		listener_open(w->loop, s->tls, true, on_tls_client, w, &w->tls_listener, err));
 }
 
 static void fill_limits(struct relay_limits *l)
@@ -373,8 +407,8 @@ bool worker_new(struct loop *l, const struct worker_settings *settings, struct w
 	w->loop = l;
 	w->settings = *settings;
 	fill_limits(&w->settings.limits);
-	if (settings->proxy != NULL &&
-	    !listener_open(l, settings->proxy, true, on_client, w, &w->listener, err)) {
+	if (!listen(w, err)) {
+		listener_close(w->listener);
 		free(w);
 		return false;
 	}
@@ -397,6 +431,7 @@ void worker_free(struct worker *w)
 		return;
 	}
 	listener_close(w->listener);
+	listener_close(w->tls_listener);
 	while (w->fronts != NULL) {
 		front_close(w->fronts);
 	}
@@ -439,6 +474,9 @@ void worker_drain(struct worker *w, msec_t limit)
 	w->drain_until = now + limit;
 	if (w->listener != NULL) {
 		listener_finish(TAKE(w->listener));
+	}
+	if (w->tls_listener != NULL) {
+		listener_finish(TAKE(w->tls_listener));
 	}
 	/* Also without clients: those of another worker may come here with their last request. */
 	loop_timer_set(w->loop, &w->last_call, now + wait, on_last_call);

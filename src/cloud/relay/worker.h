@@ -58,8 +58,14 @@ struct worker_tunnel {
 
 struct worker_settings {
 	unsigned index;
-	const char *proxy;     /* where to listen; NULL: nowhere (tests) */
-	const char *token_url; /* for texts */
+	const char *proxy; /* where to listen; NULL: nowhere (tests) */
+	const char *tls;   /* the same under TLS; NULL: nowhere */
+	/* The TLS port's configuration, a reference for each connection; any thread. */
+	struct tls_config *(*tls_config)(void *user);
+	void *tls_user;
+	struct jobs *handshakes; /* lent; they wait for the key process */
+	const char *relay_host;  /* of the TLS port's names, for texts; NULL: none */
+	const char *token_url;   /* for texts */
 	struct relay_limits limits;
 	struct denials *denials;         /* lent; NULL: not noted */
 	struct snapshot_cell *directory; /* lent */
@@ -90,7 +96,7 @@ struct worker {
 	struct tokens *tokens;
 	struct cancels *cancels;
 	struct snapshot_view view;
-	struct listener *listener;
+	struct listener *listener, *tls_listener; /* NULL: none */
 	struct worker_tunnel *tunnels;
 	struct front *fronts;
 	struct relay_counters counters;

@@ -30,6 +30,14 @@ directory_snapshot_subaccount(const struct directory_snapshot *snap, struct str 
 	return str_eq(id, str_of(snap->subaccount.id)) ? &snap->subaccount : NULL;
 }
 
+const struct directory_subaccount *directory_snapshot_resolve(const struct directory_snapshot *snap,
+							      struct str subdomain_or_id)
+{
+	bool known = str_eq(subdomain_or_id, str_of(snap->subaccount.id)) ||
+		     str_eq(subdomain_or_id, str_of(snap->subaccount.subdomain));
+	return known ? &snap->subaccount : NULL;
+}
+
 const char *directory_snapshot_binding(const struct directory_snapshot *snap, struct str client_id)
 {
 	bool known = !snap->no_binding && str_eq(client_id, STR(FAKE_CLIENT));
@@ -75,6 +83,7 @@ UNUSED static struct directory_snapshot *fake_snapshot(struct fake *f)
 
 	snapshot_init(&snap->base, fake_free_snapshot);
 	snprintf(snap->subaccount.id, sizeof(snap->subaccount.id), "%s", FAKE_SUBACCOUNT);
+	snprintf(snap->subaccount.subdomain, sizeof(snap->subaccount.subdomain), "acme");
 	assert_ok(jose_keys_read(buf_str(&f->jwks), &snap->keys, &err), &err);
 	return snap;
 }

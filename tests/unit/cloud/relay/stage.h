@@ -237,7 +237,7 @@ static void stage_connect(struct stage *s)
 	front_accept(s->worker, fd[1]);
 }
 
-static void stage_hang_up(struct stage *s)
+UNUSED static void stage_hang_up(struct stage *s)
 {
 	close(s->client);
 	s->client = -1;
@@ -275,7 +275,7 @@ static void stage_ask(struct stage *s, const char *text)
 	stage_put(s, buf_str(&out));
 }
 
-static void stage_respond(struct stage *s, const struct http_head *head, bool has_body)
+UNUSED static void stage_respond(struct stage *s, const struct http_head *head, bool has_body)
 {
 	struct err err;
 
