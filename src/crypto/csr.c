@@ -124,3 +124,120 @@ bool csr_read(struct str der, struct csr_facts *out, struct err *err)
 	*out = facts;
 	return true;
 }
+
+/* ---- tenants ---- */
+
+static bool is_plain(const char *text)
+{
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p <= ' ' || *p > '~') {
+			return false;
+		}
+	}
+	return text[0] != '\0' && strlen(text) <= 500;
+}
+
+/* Appends the wished names to those that are kept. */
+static bool add_wished(GENERAL_NAMES *names, const struct csr_wish *wish, struct err *err)
+{
+	if (wish->n_sans > CSR_SANS_MAX) {
+		return err_set(err, ERR_LIMIT, "more than %d alternative names", CSR_SANS_MAX);
+	}
+	for (size_t i = 0; i < wish->n_sans; i++) {
+		if (!is_plain(wish->sans[i])) {
+			return err_set(err, ERR_CONFIG, "an alternative name is malformed");
+		}
+		if (!ossl_add_san(names, wish->sans[i])) {
+			return err_ossl(err, ERR_SYSTEM, "alternative names");
+		}
+	}
+	return true;
+}
+
+static void free_extensions(STACK_OF(X509_EXTENSION) * list)
+{
+	sk_X509_EXTENSION_pop_free(list, X509_EXTENSION_free);
+}
+
+typedef STACK_OF(X509_EXTENSION) extensions;
+DEFINE_AUTO(free_extensions, extensions *)
+
+static bool add_names(X509_REQ *req, const X509 *cert, const struct csr_wish *wish, struct err *err)
+{
+	AUTO(GENERAL_NAMES_free)
+	GENERAL_NAMES *names =
+		wish->keep_sans ? X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL) : NULL;
+	AUTO(free_extensions) extensions *list = NULL;
+
+	ossl_forget();
+	if (names == NULL) {
+		names = GENERAL_NAMES_new();
+	}
+	if (names == NULL) {
+		return err_ossl(err, ERR_SYSTEM, "alternative names");
+	}
+	if (!add_wished(names, wish, err)) {
+		return false;
+	}
+	if (sk_GENERAL_NAME_num(names) == 0) {
+		return true;
+	}
+	if (X509V3_add1_i2d(&list, NID_subject_alt_name, names, 0, X509V3_ADD_APPEND) != 1 ||
+	    X509_REQ_add_extensions(req, list) != 1) {
+		return err_ossl(err, ERR_SYSTEM, "alternative names");
+	}
+	return true;
+}
+
+/* SHA-512 before a CA has answered and the CA's afterwards, as the original does (spec 1.6); one
+ * that is not offered becomes SHA-256. */
+static const char *digest_of(const X509 *cert)
+{
+	static const int offered[] = {NID_sha1, NID_sha224, NID_sha256, NID_sha384, NID_sha512};
+	int md = NID_undef;
+
+	(void)OBJ_find_sigid_algs(X509_get_signature_nid(cert), &md, NULL);
+	for (size_t i = 0; i < COUNT(offered); i++) {
+		if (md == offered[i]) {
+			return OBJ_nid2sn(md);
+		}
+	}
+	return "SHA256";
+}
+
+bool csr_make_tenant(const struct local_key *k, const struct csr_wish *wish, struct buf *der,
+		     struct err *err)
+{
+	AUTO(X509_free) X509 *cert = ossl_cert(wish->certificate, err);
+	AUTO(X509_REQ_free) X509_REQ *req = X509_REQ_new();
+	EVP_PKEY *pkey = ossl_local_key(k);
+	const EVP_MD *digest = NULL;
+	unsigned char *bytes = NULL;
+
+	if (cert == NULL) {
+		return false;
+	}
+	bool chosen = wish->digest != NULL && wish->digest[0] != '\0';
+	if (!ossl_sign_digest(pkey, chosen ? wish->digest : digest_of(cert), &digest, err)) {
+		return false;
+	}
+	if (X509_check_private_key(cert, pkey) != 1) {
+		ossl_forget();
+		return err_set(err, ERR_CONFIG, "the certificate is for another key");
+	}
+	if (req == NULL || X509_REQ_set_version(req, X509_REQ_VERSION_1) != 1 ||
+	    X509_REQ_set_subject_name(req, X509_get_subject_name(cert)) != 1 ||
+	    X509_REQ_set_pubkey(req, pkey) != 1) {
+		return err_ossl(err, ERR_SYSTEM, "CSR");
+	}
+	if (!add_names(req, cert, wish, err)) {
+		return false;
+	}
+	int len = X509_REQ_sign(req, pkey, digest) > 0 ? i2d_X509_REQ(req, &bytes) : -1;
+	if (len <= 0) {
+		return err_ossl(err, ERR_SYSTEM, "CSR");
+	}
+	buf_add(der, bytes, (size_t)len);
+	OPENSSL_free(bytes);
+	return !buf_failed(der) || err_set(err, ERR_LIMIT, "no room for the CSR");
+}

@@ -1,9 +1,10 @@
 #include "crypto/issue.h"
 
-#include <arpa/inet.h>
 #include <time.h>
 
 #include "crypto/ossl.h"
+
+#define YEAR_9999_END INT64_C(253402300799) /* RFC 5280, 4.1.2.5 */
 
 static bool add_ext(X509 *cert, X509V3_CTX *ctx, int nid, const char *value, struct err *err)
 {
@@ -27,32 +28,19 @@ static bool add_profile(X509 *cert, X509 *issuer, enum issue_profile profile, st
 		[ISSUE_CONNECTOR] = {"critical,CA:FALSE", "critical,digitalSignature",
 				     "clientAuth"},
 		[ISSUE_SERVER] = {"critical,CA:FALSE", "critical,digitalSignature", "serverAuth"},
+		/* No key usage, as keytool has it: the pair signs, decrypts and serves TLS. */
+		[ISSUE_SELF] = {"critical,CA:FALSE", NULL, NULL},
 	};
 	X509V3_CTX ctx;
 
 	X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
 	return add_ext(cert, &ctx, NID_basic_constraints, rows[profile].basic, err) &&
-	       add_ext(cert, &ctx, NID_key_usage, rows[profile].usage, err) &&
+	       (rows[profile].usage == NULL ||
+		add_ext(cert, &ctx, NID_key_usage, rows[profile].usage, err)) &&
 	       (rows[profile].extended == NULL ||
 		add_ext(cert, &ctx, NID_ext_key_usage, rows[profile].extended, err)) &&
 	       add_ext(cert, &ctx, NID_subject_key_identifier, "hash", err) &&
 	       add_ext(cert, &ctx, NID_authority_key_identifier, "keyid:always", err);
-}
-
-static bool add_name(GENERAL_NAMES *names, int type, const void *bytes, size_t len)
-{
-	GENERAL_NAME *name = GENERAL_NAME_new();
-	ASN1_STRING *value =
-		ASN1_STRING_type_new(type == GEN_IPADD ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING);
-
-	if (name == NULL || value == NULL || ASN1_STRING_set(value, bytes, (int)len) != 1 ||
-	    sk_GENERAL_NAME_push(names, name) <= 0) {
-		GENERAL_NAME_free(name);
-		ASN1_STRING_free(value);
-		return false;
-	}
-	GENERAL_NAME_set0_value(name, type, value);
-	return true;
 }
 
 static bool is_plain(const char *text)
@@ -65,29 +53,16 @@ static bool is_plain(const char *text)
 	return text[0] != '\0';
 }
 
-static bool add_host(GENERAL_NAMES *names, const char *host)
-{
-	unsigned char address[16];
-
-	if (inet_pton(AF_INET, host, address) == 1) {
-		return add_name(names, GEN_IPADD, address, 4);
-	}
-	if (inet_pton(AF_INET6, host, address) == 1) {
-		return add_name(names, GEN_IPADD, address, 16);
-	}
-	return add_name(names, GEN_DNS, host, strlen(host));
-}
-
 static bool add_sans(X509 *cert, const struct issue_facts *facts, struct err *err)
 {
 	AUTO(GENERAL_NAMES_free) GENERAL_NAMES *names = GENERAL_NAMES_new();
 	bool good = names != NULL;
 
 	if (facts->profile == ISSUE_CONNECTOR) {
-		good = good && add_name(names, GEN_URI, facts->uri, strlen(facts->uri));
+		good = good && ossl_add_san(names, facts->uri);
 	}
 	for (size_t i = 0; facts->profile == ISSUE_SERVER && i < facts->n_sans; i++) {
-		good = good && add_host(names, facts->sans[i]);
+		good = good && ossl_add_san(names, facts->sans[i]);
 	}
 	if (!good) {
 		return err_ossl(err, ERR_SYSTEM, "subject alternative names");
@@ -103,11 +78,17 @@ static bool check_facts(const struct issue_facts *facts, struct err *err)
 {
 	bool leaf = facts->profile == ISSUE_CONNECTOR || facts->profile == ISSUE_SERVER;
 
-	if ((unsigned)facts->profile > ISSUE_SERVER || facts->subject == NULL) {
+	bool named = facts->profile == ISSUE_SELF ? facts->name != NULL : facts->subject != NULL;
+
+	if ((unsigned)facts->profile > ISSUE_SELF || !named) {
 		return err_set(err, ERR_CONFIG, "unknown profile, or no subject");
 	}
 	if (facts->not_after <= facts->not_before) {
 		return err_set(err, ERR_CONFIG, "the validity would end before it begins");
+	}
+	if (facts->profile == ISSUE_SELF &&
+	    (facts->not_before < 0 || facts->not_after > YEAR_9999_END)) {
+		return err_set(err, ERR_CONFIG, "a validity before 1970 or after 9999");
 	}
 	if (leaf && facts->not_after - facts->not_before > ISSUE_LEAF_SECONDS_MAX) {
 		return err_set(err, ERR_CONFIG, "a validity of more than 825 days");
@@ -128,6 +109,79 @@ static bool check_facts(const struct issue_facts *facts, struct err *err)
 		}
 	}
 	return true;
+}
+
+/* UTF8String as it comes: OpenSSL's table would cut at RFC 5280's 64 characters. */
+static bool add_tenant_part(X509_NAME *name, int nid, int type, const char *value, struct err *err)
+{
+	size_t len = value != NULL ? strlen(value) : 0;
+
+	if (len == 0) {
+		return true;
+	}
+	if (len > ISSUE_NAME_PART_MAX || !str_is_utf8(str_of(value))) {
+		return err_set(err, ERR_CONFIG,
+			       "the %s of the subject is longer than %d bytes, or no text",
+			       OBJ_nid2ln(nid), ISSUE_NAME_PART_MAX);
+	}
+	if (X509_NAME_add_entry_by_NID(name, nid, type, (const unsigned char *)value, (int)len, -1,
+				       0) != 1) {
+		return err_ossl(err, ERR_SYSTEM, "subject");
+	}
+	return true;
+}
+
+static bool is_ascii(const char *text)
+{
+	for (; text != NULL && *text != '\0'; text++) {
+		if (*text < ' ' || *text > '~') {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool is_country(const char *c)
+{
+	return strlen(c) == 2 &&
+	       strspn(c, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == 2;
+}
+
+/* The most specific part last, so that the text form starts with it (RFC 4514, 2.1). */
+static X509_NAME *tenant_name(const struct issue_name *parts, struct err *err)
+{
+	AUTO(X509_NAME_free) X509_NAME *name = X509_NAME_new();
+
+	if (name == NULL || parts->common_name == NULL || parts->common_name[0] == '\0') {
+		err_set(err, ERR_CONFIG, "the common name is missing");
+		return NULL;
+	}
+	if (parts->country != NULL && parts->country[0] != '\0' && !is_country(parts->country)) {
+		err_set(err, ERR_CONFIG, "the country has exactly two letters");
+		return NULL;
+	}
+	if (!is_ascii(parts->email)) {
+		err_set(err, ERR_CONFIG, "the e-mail address has other characters than ASCII");
+		return NULL;
+	}
+	const struct {
+		int nid, type;
+		const char *value;
+	} rows[] = {
+		{NID_countryName, V_ASN1_PRINTABLESTRING, parts->country},
+		{NID_stateOrProvinceName, V_ASN1_UTF8STRING, parts->state},
+		{NID_localityName, V_ASN1_UTF8STRING, parts->locality},
+		{NID_organizationName, V_ASN1_UTF8STRING, parts->organization},
+		{NID_organizationalUnitName, V_ASN1_UTF8STRING, parts->organizational_unit},
+		{NID_commonName, V_ASN1_UTF8STRING, parts->common_name},
+		{NID_pkcs9_emailAddress, V_ASN1_IA5STRING, parts->email},
+	};
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		if (!add_tenant_part(name, rows[i].nid, rows[i].type, rows[i].value, err)) {
+			return NULL;
+		}
+	}
+	return TAKE(name);
 }
 
 static bool set_serial(X509 *cert, const uint8_t serial[static 16])
@@ -170,7 +224,9 @@ static bool cap(int64_t *not_after, X509 *issuer, struct err *err)
 static bool fill(X509 *cert, const struct issue_facts *facts, EVP_PKEY *pub, X509 *issuer,
 		 int64_t not_after, struct err *err)
 {
-	AUTO(X509_NAME_free) X509_NAME *name = ossl_name(facts->subject, err);
+	AUTO(X509_NAME_free)
+	X509_NAME *name = facts->profile == ISSUE_SELF ? tenant_name(facts->name, err)
+						       : ossl_name(facts->subject, err);
 
 	if (name == NULL) {
 		return false;
@@ -199,13 +255,15 @@ bool issue_certificate(const struct issue_facts *facts, struct str spki, struct 
 	if (!check_facts(facts, err)) {
 		return false;
 	}
-	if (self ? facts->profile != ISSUE_ROOT && facts->profile != ISSUE_SERVER
-		 : facts->profile == ISSUE_ROOT) {
-		return err_set(err, ERR_CONFIG, "only a root or a server signs itself");
+	bool tenant = facts->profile == ISSUE_SELF;
+	if (self ? facts->profile != ISSUE_ROOT && facts->profile != ISSUE_SERVER && !tenant
+		 : facts->profile == ISSUE_ROOT || tenant) {
+		return err_set(err, ERR_CONFIG, "only a root, a server or a tenant signs itself");
 	}
 	AUTO(X509_free) X509 *cert = X509_new();
 	AUTO(X509_free) X509 *issuer = self ? NULL : ossl_cert(issuer_der, err);
-	AUTO(EVP_PKEY_free) EVP_PKEY *pub = ossl_public_key(spki, err);
+	AUTO(EVP_PKEY_free)
+	EVP_PKEY *pub = tenant ? ossl_tenant_public_key(spki, err) : ossl_public_key(spki, err);
 	if (cert == NULL || pub == NULL || (!self && issuer == NULL)) {
 		return false;
 	}
@@ -224,7 +282,11 @@ bool issue_certificate(const struct issue_facts *facts, struct str spki, struct 
 	if (!fill(cert, facts, pub, self ? cert : issuer, not_after, err)) {
 		return false;
 	}
-	if (X509_sign(cert, signer, EVP_sha256()) <= 0) {
+	const EVP_MD *digest = EVP_sha256();
+	if (tenant && !ossl_sign_digest(signer, facts->digest, &digest, err)) {
+		return false;
+	}
+	if (X509_sign(cert, signer, digest) <= 0) {
 		return err_ossl(err, ERR_SYSTEM, "certificate");
 	}
 	int len = i2d_X509(cert, &bytes);

@@ -18,10 +18,14 @@ struct key {
 
 bool key_new(struct str spki, key_sign_fn *sign, void *user, struct key **out, struct err *err)
 {
-	AUTO(EVP_PKEY_free) EVP_PKEY *pub = ossl_public_key(spki, err);
+	AUTO(EVP_PKEY_free) EVP_PKEY *pub = ossl_tenant_public_key(spki, err);
 
 	if (pub == NULL) {
 		return false;
+	}
+	if (!EVP_PKEY_is_a(pub, "RSA") && !EVP_PKEY_is_a(pub, "EC")) {
+		return err_set(err, ERR_CONFIG, "a key of type %s does not serve TLS here",
+			       ossl_key_kind(pub));
 	}
 	AUTO(key_free) struct key *k = must_alloc(sizeof *k + spki.len);
 	atomic_init(&k->refs, 1);

@@ -13,8 +13,8 @@
 #include "base/err.h"
 
 enum {
-	KEY_SPKI_MAX = KIB(2),    /* DER of a public key; RSA 8192 needs 1,062 */
-	KEY_SIGNATURE_MAX = 1024, /* RSA 8192 */
+	KEY_SPKI_MAX = KIB(4),    /* DER of a public key; a tenant's RSA 16384 needs 2,086 */
+	KEY_SIGNATURE_MAX = 2048, /* RSA 16384 */
 	KEY_TBS_MAX = KIB(64),    /* what may be asked to be signed in one call */
 };
 
@@ -29,6 +29,8 @@ enum key_scheme {
 	KEY_RSA_PSS_SHA256 = 0x0804, /* salt as long as the digest */
 	KEY_RSA_PSS_SHA384 = 0x0805,
 	KEY_RSA_PSS_SHA512 = 0x0806,
+	KEY_ED25519 = 0x0807, /* tenants' keys only, as KEY_ED448 */
+	KEY_ED448 = 0x0808,
 };
 
 struct key;
@@ -37,7 +39,10 @@ struct key;
 typedef bool key_sign_fn(void *user, enum key_scheme scheme, struct str message,
 			 struct buf *signature, struct err *err);
 
-/* `spki` is the DER of the public key; `user` is lent and must outlive the key. */
+/*
+ * `spki` is the DER of the public key, RSA or EC, also of a tenant (wider than our own keys, see
+ * crypto/tenant_key.h); `user` is lent and must outlive the key.
+ */
 NODISCARD bool key_new(struct str spki, key_sign_fn *sign, void *user, struct key **out,
 		       struct err *err);
 /* Keys are counted: a tls_config keeps its own. key_free() lets go; the last one frees. Any thread.

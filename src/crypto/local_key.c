@@ -104,6 +104,14 @@ bool local_key_spki(const struct local_key *k, struct buf *der, struct err *err)
 	return !buf_failed(der) || err_set(err, ERR_LIMIT, "no room for the public key");
 }
 
+struct local_key *ossl_local_key_take(EVP_PKEY *pkey)
+{
+	struct local_key *k = NULL;
+
+	take(pkey, &k);
+	return k;
+}
+
 EVP_PKEY *ossl_local_key(const struct local_key *k)
 {
 	return k->pkey;
@@ -123,7 +131,17 @@ static const struct scheme {
 	{KEY_RSA_PSS_SHA256, "SHA256", true, true},
 	{KEY_RSA_PSS_SHA384, "SHA384", true, true},
 	{KEY_RSA_PSS_SHA512, "SHA512", true, true},
+	{KEY_ED25519, NULL, false, false},
+	{KEY_ED448, NULL, false, false},
 };
+
+static bool fits(const struct scheme *s, EVP_PKEY *pkey)
+{
+	if (s->digest == NULL) {
+		return EVP_PKEY_is_a(pkey, s->scheme == KEY_ED448 ? "ED448" : "ED25519") == 1;
+	}
+	return EVP_PKEY_is_a(pkey, s->rsa ? "RSA" : "EC") == 1;
+}
 
 static bool start(EVP_MD_CTX *ctx, const struct scheme *s, EVP_PKEY *pkey)
 {
@@ -149,7 +167,7 @@ bool local_key_sign(const struct local_key *k, enum key_scheme scheme, struct st
 			s = &schemes[i];
 		}
 	}
-	if (s == NULL || s->rsa != (EVP_PKEY_is_a(k->pkey, "RSA") == 1)) {
+	if (s == NULL || !fits(s, k->pkey)) {
 		return err_set(err, ERR_CONFIG, "the key cannot sign with scheme 0x%04x",
 			       (unsigned)scheme);
 	}

@@ -66,7 +66,7 @@ bool ossl_key_is_accepted(EVP_PKEY *pkey, struct err *err)
 	return err_set(err, ERR_CONFIG, "the key is neither RSA nor P-256 nor P-384");
 }
 
-EVP_PKEY *ossl_public_key(struct str spki, struct err *err)
+static EVP_PKEY *read_public_key(struct str spki, struct err *err)
 {
 	const unsigned char *at = (const unsigned char *)spki.at;
 
@@ -79,7 +79,24 @@ EVP_PKEY *ossl_public_key(struct str spki, struct err *err)
 		err_ossl(err, ERR_CONFIG, "the public key is malformed");
 		return NULL;
 	}
-	if (!ossl_key_is_accepted(pkey, err)) {
+	return TAKE(pkey);
+}
+
+EVP_PKEY *ossl_public_key(struct str spki, struct err *err)
+{
+	AUTO(EVP_PKEY_free) EVP_PKEY *pkey = read_public_key(spki, err);
+
+	if (pkey == NULL || !ossl_key_is_accepted(pkey, err)) {
+		return NULL;
+	}
+	return TAKE(pkey);
+}
+
+EVP_PKEY *ossl_tenant_public_key(struct str spki, struct err *err)
+{
+	AUTO(EVP_PKEY_free) EVP_PKEY *pkey = read_public_key(spki, err);
+
+	if (pkey == NULL || !ossl_tenant_public_key_is_accepted(pkey, err)) {
 		return NULL;
 	}
 	return TAKE(pkey);

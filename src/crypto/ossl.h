@@ -46,9 +46,18 @@ BIO *ossl_reader(struct str text, struct err *err);
 EVP_PKEY *ossl_public_key(struct str spki, struct err *err);
 EVP_PKEY *ossl_local_key(const struct local_key *k); /* lent */
 NODISCARD bool ossl_key_is_accepted(EVP_PKEY *pkey, struct err *err);
-/* What tenants may bring: RSA 1024 to 16384, RSA-PSS, DSA to 4096, named curves, Ed25519, Ed448;
- * the private part, where there is one, must fit the public one. */
+/* What tenants may bring: RSA 1024 to 16384, RSA-PSS, DSA to 4096, named curves, Ed25519, Ed448.
+ * The first one also signs, to see that private and public part fit. */
 NODISCARD bool ossl_tenant_key_is_accepted(EVP_PKEY *pkey, struct err *err);
+NODISCARD bool ossl_tenant_public_key_is_accepted(EVP_PKEY *pkey, struct err *err);
+EVP_PKEY *ossl_tenant_public_key(struct str spki, struct err *err);
+struct local_key *ossl_local_key_take(EVP_PKEY *pkey); /* takes */
+const char *ossl_key_kind(EVP_PKEY *pkey);             /* "RSA", "RSASSA-PSS", "DSA", "EC", … */
+/* "SHA256" and so on; NULL for a key that hashes itself (EdDSA), or an unknown name with err. */
+NODISCARD bool ossl_sign_digest(EVP_PKEY *pkey, const char *name, const EVP_MD **out,
+				struct err *err);
+/* A host name, an address, a URI or a mail address, as an alternative name. */
+NODISCARD bool ossl_add_san(GENERAL_NAMES *names, const char *text);
 NODISCARD bool ossl_write_pkcs8(const EVP_PKEY *pkey, struct buf *der, struct err *err);
 void ossl_key_type(EVP_PKEY *pkey, char into[static 16]); /* "EC P-256", "RSA 2048" */
 
