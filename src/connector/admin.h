@@ -10,6 +10,7 @@
  * the initial password is changed, and until the role is chosen, everything else is 403
  * FORBIDDEN_REQUEST. Handlers run in jobs and may block.
  */
+#include "alert/alerts.h"
 #include "connector/links.h"
 #include "connector/mappings.h"
 #include "connector/renewals.h"
@@ -23,6 +24,7 @@ struct admin_settings {
 	struct links *links;       /* NULL: no tunnels are shown (tests) */
 	struct renewals *renewals; /* NULL: none are shown (tests) */
 	struct mappings *mappings;
+	struct alerts *alerts; /* NULL: 503 (tests) */
 	const char *version;
 	/* The initial password was changed: the file with the setup code can go. May be NULL. */
 	void (*on_password)(void *user);

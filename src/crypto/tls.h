@@ -47,6 +47,8 @@ NODISCARD bool tls_config_new(const struct tls_settings *settings, struct tls_co
 			      struct err *err);
 struct tls_config *tls_config_ref(struct tls_config *c);
 void tls_config_unref(struct tls_config *c); /* takes NULL; any thread */
+/* What its own certificate says; false when it has none. */
+NODISCARD bool tls_config_certificate(const struct tls_config *c, struct cert_facts *out);
 DEFINE_AUTO(tls_config_unref, struct tls_config *)
 
 /* `peer_name`: client side: DNS name or address to verify and to send as SNI; NULL for a server. */

@@ -217,6 +217,14 @@ struct tls_config *tls_config_ref(struct tls_config *c)
 	return c;
 }
 
+bool tls_config_certificate(const struct tls_config *c, struct cert_facts *out)
+{
+	X509 *own = SSL_CTX_get0_certificate(c->ctx);
+	struct err ignored;
+
+	return own != NULL && ossl_cert_facts(own, out, &ignored);
+}
+
 void tls_config_unref(struct tls_config *c)
 {
 	if (c == NULL || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1) {

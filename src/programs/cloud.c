@@ -37,6 +37,7 @@ static bool open_store(struct cloud *c, struct err *err)
 	const struct migration_set sets[] = {{"store", store_migrations},
 					     {"directory", directory_migrations},
 					     {"ca", ca_migrations},
+					     {"alert", alert_migrations},
 					     {"token", token_migrations}};
 
 	(void)snprintf(url, sizeof(url), "sqlite:%s/cloud.db", o->state_dir);
@@ -307,6 +308,7 @@ static void cloud_close(struct cloud *c)
 	directory_watch_stop(c->watch);
 	snapshot_cell_fini(&c->directory);
 	snapshot_cell_fini(&c->runtime);
+	alerts_free(c->alerts);
 	console_free(c->rooms.console);
 	sessions_free(c->sessions);
 	token_server_close(c->rooms.tokens);
@@ -336,7 +338,8 @@ static bool open_all(struct cloud *c, int control, struct err *err)
 	       loop_new(&c->loop, err) &&
 	       loop_signals(c->loop, signals, COUNT(signals), on_signal, c, err) &&
 	       open_store(c, err) && open_denials(c) && cloud_check_master(c, err) &&
-	       open_ca(c, err) && open_tokens(c, err) && open_console(c, err) &&
+	       open_ca(c, err) && cloud_open_alerts(c, err) && open_tokens(c, err) &&
+	       open_console(c, err) &&
 	       directory_watch_start(c->store, &c->directory, &c->watch, err) &&
 	       jobs_new("jobs", c->options.job_threads, JOBS_QUEUE, &c->jobs, err) &&
 	       jobs_new("relay-jobs", RELAY_JOBS, JOBS_QUEUE, &c->relay_jobs, err) &&
@@ -357,6 +360,7 @@ static int serve(struct cloud *c, int control)
 	bool ok = open_all(c, control, &err);
 	if (ok) {
 		cloud_watch_certificates(c);
+		alerts_start(c->alerts, c->loop, c->jobs);
 		daemon_denials_start(&c->denials, c->loop, c->jobs);
 		log_info("ready", LOG_TEXT("role", c->options.role),
 			 LOG_TEXT("console", c->options.listen_console),

@@ -20,7 +20,7 @@ const struct option_program cloud_program = {
 
 struct daemon_place cloud_place(const struct cloud_options *o)
 {
-	return (struct daemon_place){
+	struct daemon_place place = {
 		.name = cloud_program.name,
 		.state_dir = o->state_dir,
 		.master_key_file = o->master_key_file,
@@ -32,6 +32,8 @@ struct daemon_place cloud_place(const struct cloud_options *o)
 		.key_classes = 1U << KEYS_CLASS_LISTENER | 1U << KEYS_CLASS_CA |
 			       1U << KEYS_CLASS_TOKEN | 1U << KEYS_CLASS_TENANT,
 	};
+	daemon_alerts_files(&o->alert, &place);
+	return place;
 }
 
 const char *cloud_tls_address(const struct cloud_options *o)
@@ -247,7 +249,7 @@ static bool take_over(struct cloud *c, struct cloud_options *fresh, struct buf *
 			      err) ||
 	    !ca_set_policy(c->rooms.ca, fresh->certificate_validity / 1000,
 			   fresh->renew_expired / 1000, err) ||
-	    !daemon_log(&now, err)) {
+	    !daemon_alerts_configure(c->alerts, &fresh->alert, err) || !daemon_log(&now, err)) {
 		return false;
 	}
 	(void)options_apply(cloud_option_table, &c->options, fresh, waiting);

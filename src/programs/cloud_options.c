@@ -60,6 +60,7 @@ const struct option cloud_option_table[] = {
 	 "time for requests in flight when the program ends", "restart"},
 	{"tenant.queue.max", FIELD(tenant_queue_max), "1000", 1, 100000,
 	 "requests that may wait for one location of a subaccount in a worker; more: 503", "restart"},
+	ALERT_OPTION_ROWS,
 	{"log.level", FIELD(log_level), "info", 0, 0, "error, warning, info or debug", "live"},
 	{"log.format", FIELD(log_format), "text", 0, 0, "text or json", "live"},
 	{NULL, 0, OPTION_TEXT, NULL, 0, 0, NULL, NULL},

@@ -1,7 +1,7 @@
 #pragma once
 /* Settings of drawbridge-cloud, from one table: see base/option.h. docs/operation.md explains them.
  */
-#include "base/option.h"
+#include "programs/alert_options.h"
 
 struct cloud_options {
 	char *config_file, *state_dir, *database, *master_key_file, *keyd_path, *user;
@@ -19,6 +19,7 @@ struct cloud_options {
 	msec_t certificate_validity, renew_expired, token_validity;
 	msec_t client_head_timeout, client_idle_timeout, answer_timeout, drain_timeout;
 	uint32_t tenant_queue_max;
+	struct alert_options alert;
 };
 
 extern const struct option cloud_option_table[];

@@ -14,6 +14,7 @@
 #include "http/session.h"
 #include "programs/cloud_options.h"
 #include "programs/daemon.h"
+#include "programs/daemon_alerts.h"
 #include "programs/daemon_denials.h"
 
 enum {
@@ -33,6 +34,7 @@ struct cloud {
 	struct jobs *jobs; /* handlers and handshakes */
 	struct jobs *relay_jobs;
 	struct http_server *console, *tunnels, *metrics; /* NULL: not open */
+	struct alerts *alerts;
 	struct daemon_denials denials;
 	struct daemon_tls console_tls, tunnel_tls, relay_tls;
 	struct inbound *inbound; /* whose trust relay_tls meets */
@@ -61,6 +63,11 @@ void cloud_relay_host(const struct cloud_options *o, char into[static CLOUD_RELA
 NODISCARD bool cloud_renew_listeners(struct cloud *c, const char *server_names, struct err *err);
 void cloud_watch_certificates(struct cloud *c);
 void cloud_reload(struct cloud *c);
+
+/* ---- cloud_alerts.c ---- */
+/* After the CA; reads the settings. */
+NODISCARD bool cloud_open_alerts(struct cloud *c, struct err *err);
+extern const struct http_route cloud_alert_routes[];
 
 /* ---- cloud_routes.c ---- */
 

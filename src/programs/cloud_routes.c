@@ -50,6 +50,7 @@ static void metrics(struct http_call *call)
 			      "Token requests answered 429", t.throttled);
 	}
 	write_est(&call->out, c->rooms.ca);
+	alerts_write_metrics(c->alerts, &call->out);
 	const struct daemon_listener listeners[] = {
 		{"console", c->console}, {"tunnel", c->tunnels}, {"metrics", c->metrics}};
 	const struct daemon_pool pools[] = {{"jobs", c->jobs}, {"relay", c->relay_jobs}};
@@ -71,8 +72,8 @@ static const struct http_route metrics_routes[] = {
 	 NULL, "text/plain", 0},
 	{.method = NULL},
 };
-const struct http_route *const cloud_console_tables[] = {console_routes, token_routes, est_routes,
-							 health_routes, NULL};
+const struct http_route *const cloud_console_tables[] = {
+	console_routes, cloud_alert_routes, token_routes, est_routes, health_routes, NULL};
 const struct http_route *const cloud_tunnel_tables[] = {relay_routes, est_routes, NULL};
 const struct http_route *const cloud_est_tables[] = {est_routes, NULL};
 const struct http_route *const cloud_metrics_tables[] = {metrics_routes, health_routes, NULL};

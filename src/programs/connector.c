@@ -33,7 +33,8 @@ static bool open_store(struct connector *c, struct err *err)
 	char url[PATH_MAX];
 	const struct migration_set sets[] = {{"store", store_migrations},
 					     {"connector", state_migrations},
-					     {"mappings", mappings_migrations}};
+					     {"mappings", mappings_migrations},
+					     {"alert", alert_migrations}};
 
 	(void)snprintf(url, sizeof(url), "sqlite:%s/connector.db", o->state_dir);
 	return store_open(o->database ? o->database : url, o->job_threads + STORE_EXTRA, &c->store,
@@ -257,6 +258,7 @@ static bool open_admin(struct connector *c, struct err *err)
 		.links = c->links,
 		.renewals = c->renewals,
 		.mappings = c->mappings,
+		.alerts = c->alerts,
 		.version = DRAWBRIDGE_VERSION,
 		.on_password = on_password,
 		.user = c,
@@ -336,6 +338,7 @@ static void connector_close(struct connector *c)
 	}
 	jobs_free(c->data_jobs);
 	admin_free(c->admin);
+	alerts_free(c->alerts);
 	mappings_free(c->mappings);
 	subaccounts_free(c->subaccounts);
 	for (unsigned i = 0; i < c->n_workers; i++) {
@@ -371,7 +374,8 @@ static bool open_all(struct connector *c, int control, struct err *err)
 	return jobs_new("jobs", c->options.job_threads, JOBS_QUEUE, &c->jobs, err) &&
 	       jobs_new("data-jobs", DATA_JOBS, JOBS_QUEUE, &c->data_jobs, err) &&
 	       make_workers(c, err) && open_links(c, err) && open_renewals(c, err) &&
-	       open_admin(c, err) && start_workers(c, err) && open_listeners(c, err);
+	       connector_open_alerts(c, err) && open_admin(c, err) && start_workers(c, err) &&
+	       open_listeners(c, err);
 }
 
 static int serve(struct connector *c, int control)
@@ -385,6 +389,7 @@ static int serve(struct connector *c, int control)
 		links_apply(c->links);
 		renewals_apply(c->renewals);
 		connector_watch_certificate(c);
+		alerts_start(c->alerts, c->loop, c->jobs);
 		log_info("ready", LOG_TEXT("admin", c->options.listen_admin));
 		notify_send("READY=1");
 		loop_run(c->loop);

@@ -27,7 +27,7 @@ const struct option_program connector_program = {
 
 struct daemon_place connector_place(const struct connector_options *o)
 {
-	return (struct daemon_place){
+	struct daemon_place place = {
 		.name = connector_program.name,
 		.state_dir = o->state_dir,
 		.master_key_file = o->master_key_file,
@@ -40,6 +40,8 @@ struct daemon_place connector_place(const struct connector_options *o)
 		.key_classes = 1U << KEYS_CLASS_LISTENER | 1U << KEYS_CLASS_CONNECTOR |
 			       1U << KEYS_CLASS_SYSTEM,
 	};
+	daemon_alerts_files(&o->alert, &place);
+	return place;
 }
 
 bool connector_read_trust(const char *path, struct buf *pem, struct err *err)
@@ -148,7 +150,8 @@ static bool take_over(struct connector *c, struct connector_options *fresh, stru
 	const struct daemon_place now = connector_place(fresh);
 
 	if (!daemon_check_names(fresh->server_names, err) ||
-	    !connector_read_trust(fresh->trust_file, trust, err) || !daemon_log(&now, err)) {
+	    !connector_read_trust(fresh->trust_file, trust, err) || !daemon_check_log(&now, err) ||
+	    !daemon_alerts_configure(c->alerts, &fresh->alert, err) || !daemon_log(&now, err)) {
 		return false;
 	}
 	(void)options_apply(connector_option_table, &c->options, fresh, waiting);

@@ -1,7 +1,7 @@
 #pragma once
 /* Settings of drawbridge-connector, from one table: see base/option.h. docs/operation.md explains
  * them. */
-#include "base/option.h"
+#include "programs/alert_options.h"
 
 struct connector_options {
 	char *config_file, *state_dir, *database, *master_key_file, *keyd_path, *user;
@@ -12,6 +12,7 @@ struct connector_options {
 	uint32_t workers, job_threads;
 	msec_t ping_after, dial_timeout, backend_connect_timeout, backend_answer_timeout,
 		backend_idle_timeout, drain_timeout;
+	struct alert_options alert;
 	uint32_t backend_connections_max, backend_queue_max;
 };
 

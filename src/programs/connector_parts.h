@@ -8,6 +8,7 @@
 #include "connector/serve.h"
 #include "programs/connector_options.h"
 #include "programs/daemon.h"
+#include "programs/daemon_alerts.h"
 
 /* A data worker: its loop's thread, and what serves requests there. */
 struct connector_worker {
@@ -29,6 +30,7 @@ struct connector {
 	struct links *links;
 	struct renewals *renewals;
 	struct admin *admin;
+	struct alerts *alerts;
 	struct connector_worker *workers;
 	unsigned n_workers;
 	struct loop *loop; /* control */
@@ -55,6 +57,10 @@ NODISCARD bool connector_read_trust(const char *path, struct buf *pem, struct er
 NODISCARD bool connector_renew_ui(struct connector *c, const char *server_names, struct err *err);
 void connector_watch_certificate(struct connector *c);
 void connector_reload(struct connector *c);
+
+/* ---- connector_alerts.c ---- */
+/* After the subaccounts; reads the settings. */
+NODISCARD bool connector_open_alerts(struct connector *c, struct err *err);
 
 /* ---- connector_denied.c ---- */
 /* serve_settings.on_denied, with the worker as its user: a row in the chain of denied attempts,

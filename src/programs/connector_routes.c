@@ -140,6 +140,7 @@ static void metrics(struct http_call *call)
 	daemon_metric(&call->out, "connector_tunnels", "gauge", "Tunnels that are up", tunnels);
 	link_status_set_unref(links);
 	write_requests(&call->out, &n);
+	alerts_write_metrics(c->alerts, &call->out);
 	const struct daemon_listener listeners[] = {{"admin", c->ui}, {"metrics", c->metrics}};
 	const struct daemon_pool pools[] = {{"jobs", c->jobs}, {"data", c->data_jobs}};
 	daemon_metrics_http(&call->out, listeners, COUNT(listeners));

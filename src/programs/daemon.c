@@ -182,6 +182,7 @@ bool daemon_enclose(const struct daemon_place *p, struct err *err)
 	const char *readable[READABLE_MAX];
 	const char *const writable[] = {p->state_dir, NULL};
 	char config_folder[PATH_MAX], trust_folder[PATH_MAX];
+	char folders[COUNT(p->files)][PATH_MAX];
 	size_t n = 0;
 	sigset_t set;
 
@@ -212,6 +213,11 @@ bool daemon_enclose(const struct daemon_place *p, struct err *err)
 	}
 	if (p->trust_file) {
 		readable[n++] = readable_of(p->trust_file, p->master_key_file, trust_folder);
+	}
+	for (size_t i = 0; i < COUNT(p->files); i++) {
+		if (p->files[i]) {
+			readable[n++] = readable_of(p->files[i], p->master_key_file, folders[i]);
+		}
 	}
 	readable[n] = NULL;
 	const struct sandbox s = {.calls = SANDBOX_SERVER,

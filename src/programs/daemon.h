@@ -16,6 +16,7 @@ struct daemon_place {
 	const char *keyd_path;   /* NULL: drawbridge-keyd beside this program */
 	const char *config_file; /* NULL: none; stays readable for SIGHUP */
 	const char *trust_file;  /* NULL: none */
+	const char *files[4];    /* further ones that SIGHUP reads again; NULL: none */
 	const char *user;        /* whom the server becomes when started as root; NULL: stays */
 	const char *log_level, *log_format;
 	unsigned key_classes; /* of keyd: set of 1 << enum keys_class */

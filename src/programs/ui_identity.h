@@ -9,7 +9,7 @@
 
 enum {
 	UI_IDENTITY_DAYS = 800,
-	UI_IDENTITY_RENEW_DAYS = 30, /* before its end */
+	UI_IDENTITY_RENEW_DAYS = 266, /* before its end: at two thirds, long before any alert */
 };
 
 /* `names`: comma list of names and addresses. Gives a server's configuration. Blocks. */

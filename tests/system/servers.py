@@ -3,8 +3,10 @@ proxy, PostgreSQL as the database, all from Debian's packages, each in a folder 
 """
 import base64
 import contextlib
+import datetime
 import glob
 import hashlib
+import mailbox
 import os
 import pwd
 import shutil
@@ -168,6 +170,98 @@ class Postgres(Program):
         wait_for(lambda: socket.create_connection(("127.0.0.1", self.port), 1).close() is None,
                  "PostgreSQL listening")
         return self
+
+
+EXIM = """
+primary_hostname = mail.example
+spool_directory = {folder}/spool
+log_file_path = {folder}/log-%s
+pid_file_path = {folder}/exim.pid
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = {port}
+tls_advertise_hosts = *
+tls_certificate = {certificate}
+tls_privatekey = {key}
+host_lookup =
+rfc1413_hosts =
+queue_only = false
+acl_smtp_rcpt = recipients
+deliver_drop_privilege = true
+begin acl
+recipients:
+  deny message = log in first
+       !authenticated = *
+  accept domains = plant.example
+  deny message = no relaying
+begin routers
+all:
+  driver = accept
+  transport = inbox
+begin transports
+inbox:
+  driver = appendfile
+  file = {folder}/mail/inbox
+  envelope_to_add
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_prompts = :
+  server_advertise_condition = ${{if def:tls_in_cipher}}
+  server_condition = ${{if and{{{{eq{{$auth2}}{{{login}}}}}{{eq{{$auth3}}{{{password}}}}}}}}}
+  server_set_id = $auth2
+"""
+
+
+class Exim(Program):
+    """A mail server that wants STARTTLS and a login, and puts what it takes into one file."""
+
+    def __init__(self, folder, port, certificate, key, login, password):
+        self.port, self.inbox = port, os.path.join(folder, "mail", "inbox")
+        for name in ("spool", "mail"):
+            os.makedirs(os.path.join(folder, name), exist_ok=True)
+        if os.getuid() == 0:  # it gives its own rights away
+            for name in ("", "spool", "mail"):
+                shutil.chown(os.path.join(folder, name), "Debian-exim", "Debian-exim")
+            os.chmod(key, 0o644)
+        config = os.path.join(folder, "exim.conf")
+        with open(config, "w") as f:
+            f.write(EXIM.format(folder=folder, port=port, certificate=certificate, key=key,
+                                login=login, password=password))
+        os.chmod(config, 0o644)
+        super().__init__("exim", ["/usr/sbin/exim4", "-C", config, "-bdf", "-q1s"], folder)
+
+    def start(self):
+        super().start()
+        wait_for(lambda: socket.create_connection(("127.0.0.1", self.port), 1).close() is None,
+                 "exim listening")
+        return self
+
+    def mails(self):
+        """What was delivered, oldest first: a mail for each recipient's copy."""
+        return list(mailbox.mbox(self.inbox, create=False)) if os.path.exists(self.inbox) else []
+
+
+def aged_certificate(folder, name, age_days, days_left):
+    """A self-signed certificate that is in use for a while: the path of its PEM."""
+    path = {end: os.path.join(folder, name + "." + end) for end in ("key", "csr", "pem", "conf", "index")}
+    now = datetime.datetime.now(datetime.timezone.utc)
+    day = datetime.timedelta(days=1)
+    with open(path["conf"], "w") as f:
+        f.write(f"[ca]\ndefault_ca = d\n[d]\ndatabase = {path['index']}\nnew_certs_dir = {folder}\n"
+                "rand_serial = yes\ndefault_md = sha256\npolicy = p\nx509_extensions = x\n"
+                "[p]\ncommonName = supplied\n[x]\nbasicConstraints = critical,CA:TRUE\n"
+                "subjectKeyIdentifier = hash\n")
+    open(path["index"], "w").close()
+    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", path["key"], "-out", path["csr"], "-subj", f"/CN={name}"],
+                   check=True, capture_output=True)
+    subprocess.run(["openssl", "ca", "-batch", "-selfsign", "-notext", "-config", path["conf"], "-in", path["csr"],
+                    "-keyfile", path["key"], "-out", path["pem"],
+                    "-startdate", (now - age_days * day).strftime("%Y%m%d%H%M%SZ"),
+                    "-enddate", (now + days_left * day).strftime("%Y%m%d%H%M%SZ")],
+                   check=True, capture_output=True)
+    return path["pem"]
 
 
 def self_signed(folder, name, days=30):

@@ -184,6 +184,22 @@ struct ca_counters ca_count(const struct ca *ca)
 				    .refused = atomic_load(&ca->counts[CA_REFUSED])};
 }
 
+bool ca_each_certificate(struct ca *ca, ca_each_fn *fn, void *user, struct err *err)
+{
+	AUTO_FREE struct ca_listener_row *rows = NULL;
+	size_t n = 0;
+
+	fn("root", false, buf_str(&ca->root.der), user);
+	fn("issuing", false, buf_str(&ca->issuing.der), user);
+	if (!ca_store_listeners(ca->store, &rows, &n, err)) {
+		return false;
+	}
+	for (size_t i = 0; i < n; i++) {
+		fn(rows[i].name, true, str_make(rows[i].der, rows[i].len), user);
+	}
+	return true;
+}
+
 struct str ca_root_pem(const struct ca *ca)
 {
 	return buf_str(&ca->root_pem);

@@ -94,5 +94,9 @@ NODISCARD bool ca_listener_get(struct ca *ca, const char *name, const char *cons
 			       struct err *err);
 void ca_listener_fini(struct ca_listener *l);
 
+/* Every certificate of the CA's own: "root", "issuing", and those of listeners by their names. */
+typedef void ca_each_fn(const char *name, bool is_listener, struct str der, void *user);
+NODISCARD bool ca_each_certificate(struct ca *ca, ca_each_fn *fn, void *user, struct err *err);
+
 /* The module's tables; goes into store_migrate() as "ca". */
 extern const struct migration ca_migrations[];

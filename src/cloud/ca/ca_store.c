@@ -2,6 +2,7 @@
 
 #include "cloud/ca/ca.h"
 #include "store/change.h"
+#include "store/query.h"
 
 const struct migration ca_migrations[] = {
 	{1, "create table ca_authority (name {text} primary key, sealed {blob} not null, "
@@ -173,6 +174,27 @@ bool ca_store_listener(struct store *s, const char *name, struct str hosts, stru
 	*issued = l.issued;
 	*found = l.found;
 	return true;
+}
+
+static void read_listener(struct stmt *st, void *out)
+{
+	struct ca_listener_row *row = out;
+	struct str der = stmt_col_text(st, 1);
+
+	query_copy(st, 0, row->name, sizeof(row->name));
+	if (der.len <= sizeof(row->der)) { /* ours, of a few hundred bytes */
+		memcpy(row->der, der.at, der.len);
+		row->len = der.len;
+	}
+}
+
+bool ca_store_listeners(struct store *s, struct ca_listener_row **rows, size_t *n, struct err *err)
+{
+	struct query q = {.sql = "select name, der from ca_listener order by name",
+			  .read = read_listener,
+			  .row_bytes = sizeof(struct ca_listener_row)};
+
+	return query_list(s, &q, rows, n, err) || err_wrap(err, "listeners' certificates");
 }
 
 struct listener_put {

@@ -18,5 +18,13 @@ NODISCARD bool ca_store_add_authorities(struct store *s, const struct ca_row *ro
 /* `hosts`: the names in the certificate, joined by commas. */
 NODISCARD bool ca_store_listener(struct store *s, const char *name, struct str hosts,
 				 struct ca_row *row, int64_t *issued, bool *found, struct err *err);
+/* Name and certificate (DER) of each, for free(). */
+struct ca_listener_row {
+	char name[64];
+	char der[4096];
+	size_t len;
+};
+NODISCARD bool ca_store_listeners(struct store *s, struct ca_listener_row **rows, size_t *n,
+				  struct err *err);
 NODISCARD bool ca_store_put_listener(struct store *s, const char *name, struct str hosts,
 				     const struct ca_row *row, int64_t issued, struct err *err);

@@ -72,6 +72,19 @@ NODISCARD bool directory_certificate_list(struct store *s, struct str subaccount
 					  struct directory_certificate **rows, size_t *n,
 					  struct err *err);
 
+/* The one certificate of each connector that is in use: confirmed before unconfirmed, then the
+ * newest; neither revoked nor superseded. In order of `n`; `after` is the last row's, or 0. */
+struct directory_certificate_used {
+	int64_t n;
+	struct directory_certificate certificate;
+	char display_name[DIRECTORY_NAME_MAX]; /* of the subaccount */
+	char location[DIRECTORY_LOCATION_MAX];
+	bool renewal_allowed;
+};
+NODISCARD bool directory_certificate_used(struct store *s, int64_t after, size_t limit,
+					  struct directory_certificate_used **rows, size_t *n,
+					  struct err *err);
+
 /* ---- who is let in (DESIGN 5 and 6) ---- */
 
 enum directory_judgement {

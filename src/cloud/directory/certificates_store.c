@@ -63,6 +63,40 @@ bool directory_certificate_list(struct store *s, struct str subaccount, struct s
 	return query_list(s, &q, rows, n, err);
 }
 
+static void read_used(struct stmt *st, void *row)
+{
+	struct directory_certificate_used *u = row;
+
+	directory_read_certificate(st, &u->certificate);
+	u->n = stmt_col_int(st, 12);
+	query_copy(st, 13, u->display_name, sizeof(u->display_name));
+	u->renewal_allowed = stmt_col_int(st, 14) != 0;
+	query_copy(st, 15, u->location, sizeof(u->location));
+}
+
+bool directory_certificate_used(struct store *s, int64_t after, size_t limit,
+				struct directory_certificate_used **rows, size_t *n,
+				struct err *err)
+{
+	struct query q = {
+		.sql = "SELECT " CERTIFICATE_COLUMNS ", c.n, s.display_name, s.renewal_allowed,"
+		       " k.location FROM certificate c JOIN subaccount s ON s.id = c.subaccount"
+		       " JOIN connector k ON k.subaccount = c.subaccount"
+		       " AND k.instance = c.instance"
+		       " WHERE c.n > $1 AND c.revoked = 0 AND c.supersede_at = 0 AND NOT EXISTS"
+		       " (SELECT 1 FROM certificate d WHERE d.subaccount = c.subaccount"
+		       " AND d.instance = c.instance AND d.revoked = 0 AND d.supersede_at = 0"
+		       " AND ((d.confirmed > 0 AND c.confirmed = 0)"
+		       " OR (d.n > c.n AND (d.confirmed > 0 OR c.confirmed = 0))))"
+		       " ORDER BY c.n LIMIT $2",
+		.params = {QUERY_INT(after), QUERY_INT(directory_limit(limit))},
+		.n_params = 2,
+		.read = read_used,
+		.row_bytes = sizeof(struct directory_certificate_used)};
+
+	return query_list(s, &q, rows, n, err);
+}
+
 /* ---- record ---- */
 
 struct recording {

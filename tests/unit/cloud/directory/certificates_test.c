@@ -245,6 +245,53 @@ static void locks_and_forced_disconnects_are_obeyed(void **state)
 	assert_int_equal(tunnel(s, &c, ISSUED, &err), DIRECTORY_NO_SUBACCOUNT);
 }
 
+static void used_serials(struct store *s, char into[static 200])
+{
+	int64_t after = 0;
+	size_t n = 1;
+
+	into[0] = '\0';
+	while (n == 1) { /* in pages of one */
+		AUTO_FREE struct directory_certificate_used *rows = NULL;
+		struct err err;
+		assert_ok(directory_certificate_used(s, after, 1, &rows, &n, &err), &err);
+		if (n == 1) {
+			after = rows[0].n;
+			assert_string_equal(rows[0].display_name, "Plant Hamburg");
+			assert_true(rows[0].renewal_allowed);
+			snprintf(into + strlen(into), 200 - strlen(into), "%s ",
+				 rows[0].certificate.serial);
+		}
+	}
+}
+
+static void of_each_connector_the_one_in_use_is_named(void **state)
+{
+	struct store *s = ready(state);
+	char seen[200];
+	struct err err;
+
+	record(s, "01:01", INSTANCE, ISSUED);
+	record(s, "01:02", OTHER, ISSUED);
+	used_serials(s, seen);
+	assert_string_equal(seen, "01:01 01:02 ");
+	assert_ok(directory_certificate_confirm(s, STR("01:01"), ISSUED, &err), &err);
+	record(s, "01:03", INSTANCE, ISSUED + 5); /* not confirmed: the active one counts */
+	used_serials(s, seen);
+	assert_string_equal(seen, "01:01 01:02 ");
+	assert_ok(directory_certificate_confirm(s, STR("01:03"), ISSUED + 9, &err), &err);
+	used_serials(s, seen);
+	assert_string_equal(seen, "01:02 01:03 ");
+	record(s, "01:04", OTHER, ISSUED + 5); /* of two unconfirmed ones the newer */
+	used_serials(s, seen);
+	assert_string_equal(seen, "01:03 01:04 ");
+	assert_ok(directory_certificate_revoke(s, &actor, STR(SUBACCOUNT), STR("01:03"), ISSUED,
+					       &err),
+		  &err);
+	used_serials(s, seen);
+	assert_string_equal(seen, "01:04 ");
+}
+
 static void lists_are_newest_first_in_pages(void **state)
 {
 	struct store *s = ready(state);
@@ -288,6 +335,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		ON_BOTH(a_certificate_lives_from_unconfirmed_to_retired),
+		ON_BOTH(of_each_connector_the_one_in_use_is_named),
 		ON_BOTH(confirming_twice_changes_nothing),
 		ON_BOTH(another_installation_is_not_superseded),
 		ON_BOTH(a_fourth_unconfirmed_one_replaces_the_oldest),
