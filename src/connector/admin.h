@@ -24,7 +24,8 @@ struct admin_settings {
 	struct links *links;       /* NULL: no tunnels are shown (tests) */
 	struct renewals *renewals; /* NULL: none are shown (tests) */
 	struct mappings *mappings;
-	struct alerts *alerts; /* NULL: 503 (tests) */
+	struct alerts *alerts;     /* NULL: 503 (tests) */
+	struct ui_certificate *ui; /* NULL: none (tests) */
 	const char *version;
 	/* The initial password was changed: the file with the setup code can go. May be NULL. */
 	void (*on_password)(void *user);

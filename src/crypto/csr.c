@@ -1,5 +1,6 @@
 #include "crypto/csr.h"
 
+#include "crypto/names.h"
 #include "crypto/ossl.h"
 #include "crypto/seal.h"
 
@@ -41,7 +42,30 @@ static bool sign(X509_REQ *req, struct key *k, struct err *err)
 	return true;
 }
 
+static bool add_hosts(X509_REQ *req, const char *const *hosts, size_t n, struct err *err)
+{
+	AUTO(GENERAL_NAMES_free) GENERAL_NAMES *names = GENERAL_NAMES_new();
+	bool good = names != NULL;
+
+	for (size_t i = 0; good && i < n; i++) {
+		good = cert_is_host(str_of(hosts[i])) && ossl_add_san(names, hosts[i]);
+	}
+	STACK_OF(X509_EXTENSION) *extensions = NULL;
+	good = good &&
+	       X509V3_add1_i2d(&extensions, NID_subject_alt_name, names, 0, X509V3_ADD_APPEND) ==
+		       1 &&
+	       X509_REQ_add_extensions(req, extensions) == 1;
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	return good || err_ossl(err, ERR_CONFIG, "the names of a CSR");
+}
+
 bool csr_make(struct key *k, const char *subject, struct buf *der, struct err *err)
+{
+	return csr_make_for_hosts(k, subject, NULL, 0, der, err);
+}
+
+bool csr_make_for_hosts(struct key *k, const char *subject, const char *const *hosts, size_t n,
+			struct buf *der, struct err *err)
 {
 	AUTO(X509_REQ_free) X509_REQ *req = X509_REQ_new();
 	AUTO(X509_NAME_free) X509_NAME *name = ossl_name(subject, err);
@@ -55,7 +79,7 @@ bool csr_make(struct key *k, const char *subject, struct buf *der, struct err *e
 	    X509_REQ_set_subject_name(req, name) != 1 || X509_REQ_set_pubkey(req, pub) != 1) {
 		return err_ossl(err, ERR_SYSTEM, "CSR");
 	}
-	if (!sign(req, k, err)) {
+	if ((n > 0 && !add_hosts(req, hosts, n, err)) || !sign(req, k, err)) {
 		return err_wrap(err, "CSR");
 	}
 	int len = i2d_X509_REQ(req, &bytes);
@@ -65,6 +89,19 @@ bool csr_make(struct key *k, const char *subject, struct buf *der, struct err *e
 	buf_add(der, bytes, (size_t)len);
 	OPENSSL_free(bytes);
 	return !buf_failed(der) || err_set(err, ERR_LIMIT, "no room for the CSR");
+}
+
+void csr_add_pem(struct buf *out, struct str der)
+{
+	AUTO_BUF struct buf text = BUF(CSR_DER_MAX * 2);
+
+	buf_add_base64(&text, der.at, der.len);
+	buf_add_str(out, STR("-----BEGIN CERTIFICATE REQUEST-----\n"));
+	for (struct str rest = buf_str(&text); rest.len > 0; rest = str_skip(rest, 64)) {
+		buf_add_str(out, str_first(rest, 64));
+		buf_add_c(out, '\n');
+	}
+	buf_add_str(out, STR("-----END CERTIFICATE REQUEST-----\n"));
 }
 
 static void read_common_name(const X509_NAME *name, char into[static 65])

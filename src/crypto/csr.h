@@ -18,6 +18,12 @@ struct csr_facts {
 
 /* `subject` as "CN=…,O=…". Signed by `k`, DER appended. */
 NODISCARD bool csr_make(struct key *k, const char *subject, struct buf *der, struct err *err);
+/* The same with a wish for names: hosts and addresses as subject alternative names (RFC 2985,
+ * 5.4.2). */
+NODISCARD bool csr_make_for_hosts(struct key *k, const char *subject, const char *const *hosts,
+				  size_t n, struct buf *der, struct err *err);
+/* A DER request as PEM (RFC 7468, 7). */
+void csr_add_pem(struct buf *out, struct str der);
 /* Checks the self-signature too (proof of possession) and refuses RSA below 2048 bits. */
 NODISCARD bool csr_read(struct str der, struct csr_facts *out, struct err *err);
 

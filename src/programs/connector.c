@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "connector/ui_store.h"
 #include "crypto/seal.h"
 #include "keys/monitor.h"
 #include "net/notify.h"
@@ -34,7 +35,8 @@ static bool open_store(struct connector *c, struct err *err)
 	const struct migration_set sets[] = {{"store", store_migrations},
 					     {"connector", state_migrations},
 					     {"mappings", mappings_migrations},
-					     {"alert", alert_migrations}};
+					     {"alert", alert_migrations},
+					     {"ui", ui_migrations}};
 
 	(void)snprintf(url, sizeof(url), "sqlite:%s/connector.db", o->state_dir);
 	return store_open(o->database ? o->database : url, o->job_threads + STORE_EXTRA, &c->store,
@@ -259,6 +261,7 @@ static bool open_admin(struct connector *c, struct err *err)
 		.renewals = c->renewals,
 		.mappings = c->mappings,
 		.alerts = c->alerts,
+		.ui = c->ui_certificate,
 		.version = DRAWBRIDGE_VERSION,
 		.on_password = on_password,
 		.user = c,
@@ -278,8 +281,7 @@ static bool open_listeners(struct connector *c, struct err *err)
 						.title = "Drawbridge connector"};
 	const struct http_server_settings metrics = {
 		.tables = connector_metrics_tables, .user = c, .title = "Drawbridge connector"};
-	return connector_renew_ui(c, o->server_names, err) &&
-	       listen_on(c, &ui, o->listen_admin, &c->tls, &c->ui, err) &&
+	return listen_on(c, &ui, o->listen_admin, &c->tls, &c->ui, err) &&
 	       (!o->listen_metrics ||
 		listen_on(c, &metrics, o->listen_metrics, NULL, &c->metrics, err));
 }
@@ -339,6 +341,9 @@ static void connector_close(struct connector *c)
 	jobs_free(c->data_jobs);
 	admin_free(c->admin);
 	alerts_free(c->alerts);
+	ui_certificate_free(c->ui_certificate);
+	pthread_mutex_destroy(&c->ui_lock);
+	free(c->ui_names);
 	mappings_free(c->mappings);
 	subaccounts_free(c->subaccounts);
 	for (unsigned i = 0; i < c->n_workers; i++) {
@@ -374,8 +379,8 @@ static bool open_all(struct connector *c, int control, struct err *err)
 	return jobs_new("jobs", c->options.job_threads, JOBS_QUEUE, &c->jobs, err) &&
 	       jobs_new("data-jobs", DATA_JOBS, JOBS_QUEUE, &c->data_jobs, err) &&
 	       make_workers(c, err) && open_links(c, err) && open_renewals(c, err) &&
-	       connector_open_alerts(c, err) && open_admin(c, err) && start_workers(c, err) &&
-	       open_listeners(c, err);
+	       connector_open_ui(c, err) && connector_open_alerts(c, err) && open_admin(c, err) &&
+	       start_workers(c, err) && open_listeners(c, err);
 }
 
 static int serve(struct connector *c, int control)
@@ -383,6 +388,7 @@ static int serve(struct connector *c, int control)
 	struct err err;
 
 	daemon_tls_init(&c->tls);
+	pthread_mutex_init(&c->ui_lock, NULL);
 	c->started_ms = clock_unix_ms();
 	bool ok = open_all(c, control, &err);
 	if (ok) {

@@ -63,16 +63,44 @@ bool connector_read_trust(const char *path, struct buf *pem, struct err *err)
 
 /* ---- the certificate of the administration ---- */
 
-bool connector_renew_ui(struct connector *c, const char *server_names, struct err *err)
+static bool open_default(void *user, struct tls_config **tls, struct buf *chain_pem,
+			 struct err *err)
 {
-	struct tls_config *tls;
+	struct connector *c = user;
 
-	if (!ui_identity_open(c->keys, c->options.state_dir, server_names, clock_unix(), &tls,
-			      err)) {
-		return false;
-	}
-	daemon_tls_replace(&c->tls, tls);
-	return true;
+	pthread_mutex_lock(&c->ui_lock);
+	AUTO_FREE char *names = str_dup(str_of(c->ui_names));
+	pthread_mutex_unlock(&c->ui_lock);
+	return ui_identity_open(c->keys, c->options.state_dir, names, clock_unix(), tls, chain_pem,
+				err);
+}
+
+static void publish(void *user, struct tls_config *take)
+{
+	struct connector *c = user;
+
+	daemon_tls_replace(&c->tls, take);
+}
+
+bool connector_open_ui(struct connector *c, struct err *err)
+{
+	const struct ui_settings settings = {.store = c->store,
+					     .keys = ui_keys_of(c->keys),
+					     .open_default = open_default,
+					     .publish = publish,
+					     .user = c};
+
+	c->ui_names = str_dup(str_of(c->options.server_names));
+	return ui_certificate_new(&settings, &c->ui_certificate, err);
+}
+
+static bool renew_ui(struct connector *c, const char *names, struct err *err)
+{
+	pthread_mutex_lock(&c->ui_lock);
+	free(c->ui_names);
+	c->ui_names = str_dup(str_of(names));
+	pthread_mutex_unlock(&c->ui_lock);
+	return ui_certificate_refresh(c->ui_certificate, err);
 }
 
 /* In a job, since it asks keyd and the database. */
@@ -89,7 +117,7 @@ static void run_renewal(struct job *job)
 	struct renewal *r = CONTAINER_OF(job, struct renewal, job);
 	struct err err;
 
-	if (!connector_renew_ui(r->connector, r->names, &err)) {
+	if (!renew_ui(r->connector, r->names, &err)) {
 		log_error("cannot renew the administration's certificate", LOG_ERR(&err));
 	}
 	if (r->has_trust &&

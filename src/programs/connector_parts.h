@@ -6,6 +6,7 @@
 #include "connector/admin.h"
 #include "connector/renewals.h"
 #include "connector/serve.h"
+#include "connector/ui_certificate.h"
 #include "programs/connector_options.h"
 #include "programs/daemon.h"
 #include "programs/daemon_alerts.h"
@@ -31,6 +32,9 @@ struct connector {
 	struct renewals *renewals;
 	struct admin *admin;
 	struct alerts *alerts;
+	struct ui_certificate *ui_certificate;
+	char *ui_names; /* of its default; a copy, since jobs read it */
+	pthread_mutex_t ui_lock;
 	struct connector_worker *workers;
 	unsigned n_workers;
 	struct loop *loop; /* control */
@@ -53,8 +57,8 @@ extern const struct option_program connector_program;
 struct daemon_place connector_place(const struct connector_options *o);
 /* Appends the PEM of trust.file, which must hold a certificate; NULL: nothing. */
 NODISCARD bool connector_read_trust(const char *path, struct buf *pem, struct err *err);
-/* At the start; then each hour and at SIGHUP: made anew when it is due or its names changed. */
-NODISCARD bool connector_renew_ui(struct connector *c, const char *server_names, struct err *err);
+/* At the start: the certificate of the administration, installed or our own. */
+NODISCARD bool connector_open_ui(struct connector *c, struct err *err);
 void connector_watch_certificate(struct connector *c);
 void connector_reload(struct connector *c);
 

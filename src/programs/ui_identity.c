@@ -125,7 +125,7 @@ static bool configure(struct keys_client *keys, const struct identity *id, struc
 }
 
 bool ui_identity_open(struct keys_client *keys, const char *state_dir, const char *names,
-		      int64_t now, struct tls_config **out, struct err *err)
+		      int64_t now, struct tls_config **out, struct buf *chain_pem, struct err *err)
 {
 	struct identity id = {BUF(KEYS_SEALED_MAX), BUF(KEY_SPKI_MAX), BUF(CERT_DER_MAX)};
 	char path[PATH_MAX];
@@ -136,6 +136,9 @@ bool ui_identity_open(struct keys_client *keys, const char *state_dir, const cha
 		ok = make(keys, names, now, &id, err) && save(path, names, &id, err);
 	}
 	ok = ok && configure(keys, &id, out, err);
+	if (ok) {
+		cert_add_pem(chain_pem, buf_str(&id.der));
+	}
 	identity_fini(&id);
 	return ok;
 }

@@ -12,6 +12,8 @@ enum {
 	UI_IDENTITY_RENEW_DAYS = 266, /* before its end: at two thirds, long before any alert */
 };
 
-/* `names`: comma list of names and addresses. Gives a server's configuration. Blocks. */
+/* `names`: comma list of names and addresses. Gives a server's configuration, and appends the
+ * certificate as PEM. Blocks. */
 NODISCARD bool ui_identity_open(struct keys_client *keys, const char *state_dir, const char *names,
-				int64_t now, struct tls_config **out, struct err *err);
+				int64_t now, struct tls_config **out, struct buf *chain_pem,
+				struct err *err);

@@ -3,11 +3,12 @@ of its administration; the audit of both."""
 import io
 import json
 import os
+import ssl
 import subprocess
 import zipfile
 
-from stage import equal, expect, free_ports, wait_for
-from world import ADMIN, CONNECTOR, Installation
+from stage import Rest, equal, expect, wait_for
+from world import ADMIN, CONNECTOR
 
 OWN = "/api/drawbridge/v1"
 ZIP = {"Content-Type": "application/zip"}
@@ -217,3 +218,139 @@ def case_killed_while_importing(world):
             expect("doomed.virtual" not in json.dumps(now), "the committed change is gone")
     wait_for(world.first.connected, "the tunnel", 60)
     equal(world.client().get(world.url("/headers")).status, 200, "a request")
+
+
+# ---- the certificate of the administration ----
+
+UI = CONNECTOR + "/connector/ui/uiCertificate"
+NAMES = [{"type": "DNS", "value": "localhost"}, {"type": "IP", "value": "127.0.0.1"}]
+
+
+def shown(world):
+    """The certificate that the next handshake shows, as openssl tells of it."""
+    pem = ssl.get_server_certificate(("127.0.0.1", world.ports.admin))
+    return subprocess.run(["openssl", "x509", "-noout", "-text", "-nameopt", "compat"], input=pem, text=True,
+                          capture_output=True, check=True).stdout
+
+
+def openssl(*words, **more):
+    return subprocess.run(["openssl", *words], capture_output=True, text=True, check=True, **more).stdout
+
+
+class Ca:
+    """A certification authority of the plant, of openssl."""
+
+    def __init__(self, folder):
+        self.folder, self.pem = folder, os.path.join(folder, "ca.pem")
+        self.key = os.path.join(folder, "ca.key")
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self.key, "-out", self.pem, "-subj",
+                "/CN=Plant CA", "-days", "30")
+
+    def sign(self, csr, name="/CN=signed", days="30"):
+        path, out = os.path.join(self.folder, "r.csr"), os.path.join(self.folder, "r.pem")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(csr)
+        openssl("x509", "-req", "-in", path, "-CA", self.pem, "-CAkey", self.key, "-CAcreateserial", "-days", days,
+                "-out", out, "-copy_extensions", "copy")
+        with open(out, encoding="ascii") as f:
+            return f.read()
+
+    def text(self):
+        with open(self.pem, encoding="ascii") as f:
+            return f.read()
+
+
+def form(**parts):
+    body = b""
+    for name, content in parts.items():
+        content = content.encode() if isinstance(content, str) else content
+        body += (f'--b1\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n\r\n').encode()
+        body += content + b"\r\n"
+    return body + b"--b1--\r\n", {"Content-Type": "multipart/form-data; boundary=b1"}
+
+
+def install(world, **parts):
+    body, headers = form(**parts)
+    return world.admin.call("PATCH", UI, body, headers=headers)
+
+
+def case_ui_self_signed(world):
+    """a self-signed certificate with names of choice is shown at the next handshake, and after a restart"""
+    seen = world.admin.must("GET", UI).json()
+    equal((seen["isDefault"], world.admin.call("DELETE", UI).status), (True, 404), "at the start")
+    expect({"type": "DNS", "value": "localhost"} in seen["subjectAltNames"], f"{seen}")
+    made = world.admin.must("POST", UI, {"type": "selfsigned", "keySize": 2048, "subjectDN": "CN=plant,O=Works",
+                                         "subjectAltNames": NAMES})
+    equal((made.status, made.body), (201, b""), "create")
+    expect(made.headers["Location"].endswith(UI), f"{made.headers}")
+    seen = world.admin.must("GET", UI).json()
+    equal((seen["isDefault"], seen["subjectAltNames"]), (False, NAMES), "shown over REST")
+    equal(365 * 86400000 + 3600000, seen["notAfterTimeStamp"] - seen["notBeforeTimeStamp"], "a year")
+    text = shown(world)
+    expect("CN=plant" in text and "2048 bit" in text and "127.0.0.1" in text, text)
+    der = world.admin.must("GET", UI, headers={"Accept": "application/pkix-cert"}).body
+    equal(der, ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", world.ports.admin))), "DER")
+    world.connector.stop()
+    world.start_connector()
+    expect("CN=plant" in shown(world), "after a restart")
+    world.admin.must("DELETE", UI)
+    expect("CN=plant" not in shown(world), "after DELETE")
+
+
+def case_ui_signed_by_a_ca(world):
+    """a CSR signed by the plant's CA is installed; clients that trust that CA are content"""
+    ca = Ca(world.sub("ui-ca"))
+    answer = world.admin.must("POST", UI, {"type": "csr", "keySize": "2048", "subjectDN": "CN=signed",
+                                           "subjectAltNames": NAMES})
+    expect("DNS:localhost" in openssl("req", "-noout", "-text", "-verify", input=answer.text), "names in the CSR")
+    expect("CN=signed" not in shown(world), "before the chain is there")
+    chain = ca.sign(answer.text)
+    equal(install(world, signedCertificate=ca.text()).status, 400, "another's certificate")
+    equal(install(world, signedCertificate="garbage").status, 400, "garbage")
+    equal(install(world, other=chain).status, 400, "another part")
+    equal(world.admin.call("PATCH", UI, chain, headers={"Content-Type": "text/plain"}).status, 415, "no form")
+    expect("CN=signed" not in shown(world), "still the old one")
+    equal(install(world, signedCertificate=chain, caCertificateChain=ca.text()).status, 201, "install")
+    trusting = Rest(world.ports.admin, ADMIN, world.first.password, ca=ca.pem)
+    equal(trusting.must("GET", UI).json()["issuer"], "CN=Plant CA", "by a client that trusts the CA")
+    equal(install(world, signedCertificate=chain).status, 400, "the CSR is used up")
+    # PKCS#7, and a second CSR that makes the first void
+    first = world.admin.must("POST", UI, {"type": "csr", "keySize": 2048, "subjectDN": "CN=localhost"}).text
+    second = world.admin.must("POST", UI, {"type": "csr", "keySize": 2048, "subjectDN": "CN=localhost"}).text
+    equal(install(world, signedCertificate=ca.sign(first)).status, 400, "void")
+    pem = os.path.join(ca.folder, "both.pem")
+    with open(pem, "w", encoding="ascii") as f:
+        f.write(ca.sign(second) + ca.text())
+    openssl("crl2pkcs7", "-nocrl", "-certfile", pem, "-outform", "DER", "-out", pem + ".p7b")
+    with open(pem + ".p7b", "rb") as f:
+        equal(install(world, signedCertificate=f.read()).status, 201, "PKCS#7")
+    equal(trusting.must("GET", UI).json()["subjectDN"], "CN=localhost", "from PKCS#7")
+    world.admin.must("DELETE", UI)
+
+
+def case_ui_bad_requests(world):
+    """what makes no certificate is refused with the field named, and changes nothing"""
+    good = {"type": "selfsigned", "keySize": 2048, "subjectDN": "CN=plant.example"}
+    for change, text in (({"type": "other"}, "type"), ({"keySize": 1024}, "keySize"), ({"subjectDN": None}, "subjectDN"),
+                         ({"subjectDN": "nonsense"}, ""), ({"subjectDN": "CN=two words"}, "subjectAltNames"),
+                         ({"subjectAltNames": "x"}, "subjectAltNames"),
+                         ({"subjectAltNames": [{"type": "RFC822", "value": "a@b"}]}, "DNS or IP"),
+                         ({"subjectAltNames": [{"type": "DNS", "value": "a b"}]}, "a b")):
+        answer = world.admin.call("POST", UI, dict(good, **change))
+        equal(answer.status, 400, f"{change}: {answer}")
+        expect(text in answer.text, f"{change}: {answer}")
+    equal(world.admin.must("GET", UI).json()["isDefault"], True, "afterwards")
+
+
+def case_ui_key_is_nowhere(world):
+    """the private key is in no file of the connector in the clear"""
+    world.admin.must("POST", UI, {"type": "selfsigned", "keySize": 2048, "subjectDN": "CN=localhost"})
+    rsa = bytes.fromhex("300d06092a864886f70d0101010500048204")  # PKCS#8 of an RSA key
+    for folder, _, names in os.walk(world.first.state_dir):
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.isfile(path):
+                with open(path, "rb") as f:
+                    data = f.read()
+                expect(rsa not in data and b"PRIVATE KEY" not in data, f"a private key is in {path}")
+    world.admin.must("DELETE", UI)
