@@ -4,6 +4,7 @@
 
 #include "crypto/seal.h"
 #include "keyd/dispatch_parts.h"
+#include "keyd/worker.h"
 
 enum keys_status dispatch_refuse(struct err *err, const char *why)
 {
@@ -84,10 +85,24 @@ static const struct dispatch_row table[KEYS_OPERATIONS] = {
 			       dispatch_entry_rebind},
 	[KEYS_ENTRIES_CHECK] = {2 + ENTRY_LEAST + 4, ALL, dispatch_entries_check},
 	[KEYS_MAC_MAKE] = {TENANT_LEAST + WRAPPED_LEAST + LABEL_LEAST + 4, ALL, dispatch_mac},
+	[KEYS_STAGE_BEGIN] = {4 + 4, 4 + 4 + KEYS_STAGE_PASSWORD_MAX, dispatch_stage_begin},
+	[KEYS_STAGE_DATA] = {4 + 1, 4 + KEYS_STAGE_PART_MAX, dispatch_stage_data},
+	[KEYS_STAGE_OPEN] = {0, 0, dispatch_stage_open},
+	[KEYS_STAGE_GENERATE] = {4 + 1 + 4 + 4, 4 + WORKER_TYPE_MAX + 4 + 4 + WORKER_CURVE_MAX,
+				 dispatch_stage_generate},
+	[KEYS_STAGE_FACTS] = {4, 4, dispatch_stage_facts},
+	[KEYS_STAGE_SELF_SIGN] = {4 + KEYS_NAME_PARTS * 4 + 4 + 8 + 8 + 16,
+				  4 + KEYS_NAME_PARTS * (4 + ISSUE_NAME_PART_MAX) + 4 +
+					  KEYS_DIGEST_MAX + 8 + 8 + 16,
+				  dispatch_stage_self_sign},
+	[KEYS_STAGE_SEAL] = {4 + WRAPPED_LEAST + KEYS_BINDING_MIN,
+			     4 + WRAPPED_MOST + KEYS_BINDING_MAX, dispatch_stage_seal},
+	[KEYS_STAGE_SEAL_CLASS] = {4 + 1, 4 + 1, dispatch_stage_seal_class},
+	[KEYS_STAGE_END] = {0, 0, dispatch_stage_end},
 };
 
 /* What the server does about it; a malformed message is not answered with more. */
-static enum keys_reaction reaction_to(const struct err *err)
+enum keys_reaction dispatch_reaction(const struct err *err)
 {
 	switch (err->kind) {
 	case ERR_CONFIG:
@@ -138,7 +153,7 @@ bool dispatch(const struct dispatch *d, struct str request, struct buf *answer)
 	if (status == KEYS_REFUSED) {
 		wr_blob(answer, str_first(str_of(err.text), KEYS_REASON_MAX));
 		if (operation >= KEYS_DATA_KEY_NEW && operation < KEYS_OPERATIONS) {
-			wr_u8(answer, (uint8_t)reaction_to(&err));
+			wr_u8(answer, (uint8_t)dispatch_reaction(&err));
 		}
 	}
 	return err.kind != ERR_PROTOCOL;

@@ -3,17 +3,20 @@
  * One request in, one answer out: the whole of what the key process does for the server. No socket
  * here; the threads of keyd/serve call it, and the tests and the fuzzer do.
  *
- * Threads: any, at once.
+ * Threads: any, at once, each with a struct dispatch of its own when it stages.
  */
 #include "keyd/keyring.h"
 #include "keyd/serials.h"
+#include "keyd/stage.h"
 
 /* All lent. */
 struct dispatch {
 	const struct vault *vault;
 	struct keyring *keys;
 	struct serials *serials;
-	int64_t (*now)(void); /* Unix seconds */
+	int64_t (*now)(void);    /* Unix seconds */
+	struct nursery *nursery; /* NULL: nothing is staged, and keys are made in this process */
+	struct stage *stage;     /* of this socket; NULL: nothing is staged */
 };
 
 enum {

@@ -1,8 +1,9 @@
 #include "crypto/seal.h"
+#include "crypto/tenant_key.h"
 #include "keyd/data_key.h"
 #include "keyd/dispatch_parts.h"
 
-static bool serves_tenants(const struct dispatch *d, struct err *err)
+bool dispatch_serves_tenants(const struct dispatch *d, struct err *err)
 {
 	return vault_has_class(d->vault, KEYS_CLASS_TENANT) ||
 	       err_set(err, ERR_DENIED, "entries of tenants are not kept here");
@@ -19,7 +20,7 @@ enum keys_status dispatch_data_key_new(const struct dispatch *d, struct rd *in, 
 	if (!rd_done(in)) {
 		return dispatch_malformed(err);
 	}
-	if (!serves_tenants(d, err) || !data_key_new(d->vault, tenant, &wrapped, err)) {
+	if (!dispatch_serves_tenants(d, err) || !data_key_new(d->vault, tenant, &wrapped, err)) {
 		return KEYS_REFUSED;
 	}
 	wr_blob(out, buf_str(&wrapped));
@@ -47,7 +48,7 @@ enum keys_status dispatch_data_key_rewrap(const struct dispatch *d, struct rd *i
 	if (!rd_done(in)) {
 		return dispatch_malformed(err);
 	}
-	bool ok = serves_tenants(d, err) &&
+	bool ok = dispatch_serves_tenants(d, err) &&
 		  data_key_rewrap(d->vault, tenant, wrapped, &anew, &again, err);
 	return answer_again(ok, again, &anew, out);
 }
@@ -89,7 +90,7 @@ static bool open_entry(const struct dispatch *d, const struct keys_entry *entry,
 {
 	AUTO_DATA_KEY struct data_key k = {.tenant = STR_NONE};
 
-	return serves_tenants(d, err) &&
+	return dispatch_serves_tenants(d, err) &&
 	       data_key_open(d->vault, entry->binding.tenant, entry->wrapped, &k, err) &&
 	       data_key_unseal(&k, &entry->binding, entry->sealed, plain, err);
 }
@@ -114,7 +115,8 @@ static bool open_pair(const struct dispatch *d, const struct keys_entry *entry,
 {
 	AUTO_BUF struct buf plain = BUF_SECRET(DATA_KEY_PKCS8_MAX);
 
-	return open_entry(d, entry, &plain, err) && local_key_read(buf_str(&plain), out, err);
+	return open_entry(d, entry, &plain, err) &&
+	       local_key_read_tenant(buf_str(&plain), out, err);
 }
 
 enum keys_status dispatch_entry_load(const struct dispatch *d, struct rd *in, struct buf *out,
@@ -151,7 +153,8 @@ enum keys_status dispatch_entry_tag(const struct dispatch *d, struct rd *in, str
 	if (binding.kind != KEYS_ENTRY_CERTIFICATE) {
 		return dispatch_refuse(err, "only certificates are tagged: a key pair is sealed");
 	}
-	return serves_tenants(d, err) && seal_entry(d, wrapped, &binding, STR_NONE, out, err)
+	return dispatch_serves_tenants(d, err) &&
+			       seal_entry(d, wrapped, &binding, STR_NONE, out, err)
 		       ? KEYS_OK
 		       : KEYS_REFUSED;
 }
@@ -191,7 +194,7 @@ static bool pair_fits(struct str pkcs8, struct str spki)
 	AUTO_BUF struct buf own = BUF(KEY_SPKI_MAX);
 	struct err ignored;
 
-	return local_key_read(pkcs8, &k, &ignored) && local_key_spki(k, &own, &ignored) &&
+	return local_key_read_tenant(pkcs8, &k, &ignored) && local_key_spki(k, &own, &ignored) &&
 	       str_eq(buf_str(&own), spki);
 }
 
@@ -243,7 +246,8 @@ enum keys_status dispatch_mac(const struct dispatch *d, struct rd *in, struct bu
 	if (!rd_done(in) || label.len == 0) {
 		return dispatch_malformed(err);
 	}
-	if (!serves_tenants(d, err) || !data_key_open(d->vault, tenant, wrapped, &k, err)) {
+	if (!dispatch_serves_tenants(d, err) ||
+	    !data_key_open(d->vault, tenant, wrapped, &k, err)) {
 		return KEYS_REFUSED;
 	}
 	data_key_mac(&k, label, message, mac);

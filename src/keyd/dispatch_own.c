@@ -2,6 +2,34 @@
 #include "crypto/seal.h"
 #include "keyd/dispatch_parts.h"
 
+/* In a child that never had the master key, where there is one: it takes long, and a thread of ours
+ * has signatures to make. */
+static bool make_key(const struct dispatch *d, enum key_kind kind, struct local_key **out,
+		     struct err *err)
+{
+	static const struct {
+		const char *type;
+		uint32_t bits;
+		const char *curve;
+	} kinds[] = {
+		[KEY_KIND_P256] = {"EC", 0, "P-256"},    [KEY_KIND_P384] = {"EC", 0, "P-384"},
+		[KEY_KIND_RSA_2048] = {"RSA", 2048, ""}, [KEY_KIND_RSA_3072] = {"RSA", 3072, ""},
+		[KEY_KIND_RSA_4096] = {"RSA", 4096, ""},
+	};
+	enum keys_entry_kind ignored;
+	struct stage_result result;
+	struct str pkcs8;
+
+	if (d->nursery == NULL) {
+		return local_key_generate(kind, out, err);
+	}
+	AUTO(stage_free) struct stage *s = stage_new(d->nursery, -1);
+	return stage_generate(s, str_of(kinds[kind].type), kinds[kind].bits,
+			      str_of(kinds[kind].curve), &result, err) &&
+	       result.good && stage_item(s, 0, &ignored, &pkcs8, err) &&
+	       local_key_read(pkcs8, out, err);
+}
+
 enum keys_status dispatch_generate(const struct dispatch *d, struct rd *in, struct buf *out,
 				   struct err *err)
 {
@@ -18,7 +46,7 @@ enum keys_status dispatch_generate(const struct dispatch *d, struct rd *in, stru
 	AUTO_BUF struct buf sealed = BUF(KEYS_SEALED_MAX);
 	AUTO_BUF struct buf spki = BUF(KEY_SPKI_MAX);
 	uint8_t id[KEYS_ID];
-	if (!local_key_generate((enum key_kind)kind, &k, err) ||
+	if (!make_key(d, (enum key_kind)kind, &k, err) ||
 	    !vault_seal_key(d->vault, class_, k, &sealed, err) || !local_key_spki(k, &spki, err)) {
 		return KEYS_REFUSED;
 	}

@@ -24,6 +24,9 @@ bool dispatch_read_id(struct rd *in, uint8_t id[static KEYS_ID]);
 NODISCARD bool dispatch_makes_class(const struct dispatch *d, enum keys_class class_,
 				    struct err *err);
 
+NODISCARD bool dispatch_serves_tenants(const struct dispatch *d, struct err *err);
+enum keys_reaction dispatch_reaction(const struct err *err);
+
 /* dispatch_own.c: the keys and secrets of our own classes. */
 dispatch_fn dispatch_generate, dispatch_load, dispatch_sign, dispatch_issue, dispatch_seal,
 	dispatch_unseal, dispatch_wipe;
@@ -31,3 +34,7 @@ dispatch_fn dispatch_generate, dispatch_load, dispatch_sign, dispatch_issue, dis
 dispatch_fn dispatch_data_key_new, dispatch_data_key_rewrap, dispatch_reseal_key,
 	dispatch_reseal_secret, dispatch_entry_load, dispatch_entry_tag, dispatch_entry_rebind,
 	dispatch_entries_check, dispatch_mac;
+/* dispatch_stage.c: uploads and fresh keys, before they are sealed. */
+dispatch_fn dispatch_stage_begin, dispatch_stage_data, dispatch_stage_open, dispatch_stage_generate,
+	dispatch_stage_facts, dispatch_stage_self_sign, dispatch_stage_seal,
+	dispatch_stage_seal_class, dispatch_stage_end;

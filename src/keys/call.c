@@ -93,25 +93,6 @@ void keys_calls_end_stage(struct keys_calls *c)
 
 /* ---- one call ---- */
 
-static enum err_kind kind_of(enum keys_operation operation, struct rd *in)
-{
-	uint8_t reaction = operation < KEYS_DATA_KEY_NEW ? KEYS_REACT_DENIED : rd_u8(in);
-
-	switch ((enum keys_reaction)reaction) {
-	case KEYS_REACT_CONFIG:
-		return ERR_CONFIG;
-	case KEYS_REACT_LIMIT:
-		return ERR_LIMIT;
-	case KEYS_REACT_SYSTEM:
-		return ERR_SYSTEM;
-	case KEYS_REACT_CONFLICT:
-		return ERR_CONFLICT;
-	case KEYS_REACT_DENIED:
-	default:
-		return ERR_DENIED;
-	}
-}
-
 static enum keys_outcome read_answer(struct keys_calls *c, enum keys_operation operation,
 				     struct buf *answer, struct err *err)
 {
@@ -126,7 +107,8 @@ static enum keys_outcome read_answer(struct keys_calls *c, enum keys_operation o
 		return KEYS_CALL_NOT_LOADED;
 	}
 	struct str reason = rd_blob(&in, KEYS_REASON_MAX);
-	enum err_kind kind = kind_of(operation, &in);
+	enum err_kind kind =
+		operation < KEYS_DATA_KEY_NEW ? ERR_DENIED : keys_reaction_kind(rd_u8(&in));
 	atomic_fetch_add(&c->refused, 1);
 	if (kind == ERR_DENIED) {
 		(void)err_set(err, kind, "the key process refused to %s: %.*s",

@@ -143,7 +143,7 @@ struct keys_staged {
 const struct keys_staged *keys_stage_item(const struct keys_stage *stage, size_t i);
 /* A certificate of the staged key i by itself (ISSUE_SELF: CA:FALSE v3). Appends DER. */
 struct keys_self {
-	const char *subject; /* "CN=…,O=…", crypto/ossl.h's form */
+	const struct issue_name *name; /* its parts, as typed (crypto/issue.h) */
 	int64_t not_before, not_after;
 	uint8_t serial[16];
 	const char *digest; /* "SHA256", "SHA384", "SHA512" … */

@@ -49,6 +49,15 @@ static const char *const operation_names[KEYS_OPERATIONS] = {
 	"bind an entry again",
 	"check entries",
 	"make a MAC",
+	"take an upload",
+	"take a part of an upload",
+	"open an upload",
+	"generate a tenant's key",
+	"show what was uploaded",
+	"sign a certificate of its own",
+	"seal what was uploaded",
+	"seal an uploaded key",
+	"end an upload",
 };
 
 bool keys_allows(enum keys_class class_, enum keys_purpose purpose)
@@ -83,6 +92,23 @@ bool keys_may_unseal(struct str label)
 	return false;
 }
 
+enum err_kind keys_reaction_kind(uint8_t reaction)
+{
+	switch ((enum keys_reaction)reaction) {
+	case KEYS_REACT_CONFIG:
+		return ERR_CONFIG;
+	case KEYS_REACT_LIMIT:
+		return ERR_LIMIT;
+	case KEYS_REACT_SYSTEM:
+		return ERR_SYSTEM;
+	case KEYS_REACT_CONFLICT:
+		return ERR_CONFLICT;
+	case KEYS_REACT_DENIED:
+	default:
+		return ERR_DENIED;
+	}
+}
+
 const char *keys_class_name(enum keys_class class_)
 {
 	return (unsigned)class_ < COUNT(class_names) ? class_names[class_] : "?";
@@ -107,8 +133,7 @@ void keys_write_facts(struct buf *out, const struct issue_facts *facts)
 	buf_add(out, facts->serial, sizeof(facts->serial));
 }
 
-/* One text of at most size - 1 bytes, without a NUL inside. */
-static bool read_text(struct rd *in, char *into, size_t size)
+bool keys_read_text(struct rd *in, char *into, size_t size)
 {
 	struct str text = rd_blob(in, size - 1);
 
@@ -120,8 +145,8 @@ bool keys_read_facts(struct rd *in, struct keys_issue *out)
 	struct issue_facts *facts = &out->facts;
 	uint8_t profile = rd_u8(in);
 
-	if (profile > ISSUE_SERVER || !read_text(in, out->subject, sizeof(out->subject)) ||
-	    !read_text(in, out->uri, sizeof(out->uri))) {
+	if (profile > ISSUE_SERVER || !keys_read_text(in, out->subject, sizeof(out->subject)) ||
+	    !keys_read_text(in, out->uri, sizeof(out->uri))) {
 		return false;
 	}
 	facts->profile = (enum issue_profile)profile;
@@ -132,7 +157,7 @@ bool keys_read_facts(struct rd *in, struct keys_issue *out)
 		return false;
 	}
 	for (size_t i = 0; i < facts->n_sans; i++) {
-		if (!read_text(in, out->sans[i], sizeof(out->sans[i]))) {
+		if (!keys_read_text(in, out->sans[i], sizeof(out->sans[i]))) {
 			return false;
 		}
 		facts->sans[i] = out->sans[i];
@@ -144,5 +169,36 @@ bool keys_read_facts(struct rd *in, struct keys_issue *out)
 		return false;
 	}
 	memcpy(facts->serial, serial.at, sizeof(facts->serial));
+	return true;
+}
+
+void keys_write_name(struct buf *out, const struct issue_name *name)
+{
+	const char *const parts[KEYS_NAME_PARTS] = {name->common_name,  name->organizational_unit,
+						    name->organization, name->locality,
+						    name->state,        name->country,
+						    name->email};
+
+	for (size_t i = 0; i < COUNT(parts); i++) {
+		wr_blob(out, str_of(parts[i]));
+	}
+}
+
+bool keys_read_name(struct rd *in, struct keys_name *out)
+{
+	for (size_t i = 0; i < KEYS_NAME_PARTS; i++) {
+		if (!keys_read_text(in, out->parts[i], sizeof(out->parts[i]))) {
+			return false;
+		}
+	}
+	out->name = (struct issue_name){
+		.common_name = out->parts[0],
+		.organizational_unit = out->parts[1],
+		.organization = out->parts[2],
+		.locality = out->parts[3],
+		.state = out->parts[4],
+		.country = out->parts[5],
+		.email = out->parts[6],
+	};
 	return true;
 }

@@ -27,7 +27,11 @@ enum {
 	KEYS_SAN_MAX = 255,        /* bytes of one name: RFC 1035, 2.3.4 */
 	KEYS_URI_MAX = 511,
 	KEYS_SUBJECT_MAX = 511,
-	KEYS_REASON_MAX = 400, /* bytes of a refusal's text that the client keeps */
+	KEYS_REASON_MAX = 400,          /* bytes of a refusal's text that the client keeps */
+	KEYS_STAGE_PART_MAX = KIB(128), /* bytes of a container, or of its facts, in one message */
+	KEYS_STAGE_PASSWORD_MAX = 512,
+	KEYS_DIGEST_MAX = 16, /* bytes of a digest's name */
+	KEYS_NAME_PARTS = 7,  /* of a struct issue_name */
 };
 
 enum keys_operation {
@@ -53,7 +57,20 @@ enum keys_operation {
 	KEYS_ENTRY_REBIND,  /* entry, wrapped, binding → sealed */
 	KEYS_ENTRIES_CHECK, /* u16 n, n × (entry, SPKI) → n × u8 good */
 	KEYS_MAC_MAKE,      /* tenant, wrapped, label, message → KEYS_MAC bytes */
-	KEYS_OPERATIONS     /* one behind the last */
+
+	/* Staging, on one socket (keyd/stage.h). A "result" is u8 reaction (0 good, else 1 + enum
+	   keys_reaction), u32 format, then bad: reason; good: u32 items, u32 bytes of facts. */
+	KEYS_STAGE_BEGIN,     /* u32 bytes of the container, password → nothing */
+	KEYS_STAGE_DATA,      /* the next part of it → nothing */
+	KEYS_STAGE_OPEN,      /* → result */
+	KEYS_STAGE_GENERATE,  /* type, u32 bits, curve → result */
+	KEYS_STAGE_FACTS,     /* u32 offset → the next part of the facts (keys/facts.h) */
+	KEYS_STAGE_SELF_SIGN, /* u32 item, name (7 blobs), digest, u64 from, u64 to, 16 bytes serial
+				 → certificate DER */
+	KEYS_STAGE_SEAL,      /* u32 item, wrapped, binding → sealed */
+	KEYS_STAGE_SEAL_CLASS, /* u32 item, u8 class → sealed key */
+	KEYS_STAGE_END,        /* → nothing: what was staged is wiped */
+	KEYS_OPERATIONS        /* one behind the last */
 };
 
 /* What the receiver does about a refusal, for the operations from KEYS_DATA_KEY_NEW on. */
@@ -103,6 +120,7 @@ bool keys_may_issue(enum keys_class class_, enum issue_profile profile);
  * keyd's policy. Anything that was sealed under another label stays shut.
  */
 bool keys_may_unseal(struct str label);
+enum err_kind keys_reaction_kind(uint8_t reaction);             /* ERR_DENIED for an unknown one */
 const char *keys_class_name(enum keys_class class_);            /* "ca", "listener" …; "?" */
 const char *keys_operation_name(enum keys_operation operation); /* "sign" …; "?" */
 
@@ -115,5 +133,14 @@ struct keys_issue {
 };
 
 void keys_write_facts(struct buf *out, const struct issue_facts *facts);
+/* The seven parts of a name, an empty one for NULL. */
+struct keys_name {
+	struct issue_name name; /* points into this struct: do not copy it */
+	char parts[KEYS_NAME_PARTS][ISSUE_NAME_PART_MAX + 1];
+};
+void keys_write_name(struct buf *out, const struct issue_name *name);
+NODISCARD bool keys_read_name(struct rd *in, struct keys_name *out);
+/* One text of at most size - 1 bytes, without a NUL inside. */
+NODISCARD bool keys_read_text(struct rd *in, char *into, size_t size);
 /* False when malformed: too long, too many, an unknown profile, a NUL inside a text. */
 NODISCARD bool keys_read_facts(struct rd *in, struct keys_issue *out);

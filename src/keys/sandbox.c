@@ -182,6 +182,8 @@ static const int keyd_allowed[] = {
 	SCMP_SYS(write),
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(sendmsg),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
 	SCMP_SYS(setsockopt),
 	SCMP_SYS(close),
 	SCMP_SYS(openat),
@@ -233,6 +235,42 @@ static const int keyd_allowed[] = {
 	SCMP_SYS(getegid),
 };
 
+/* What a parser, OpenSSL and malloc call, and an abort(). */
+static const int worker_allowed[] = {
+	SCMP_SYS(read),          SCMP_SYS(write),        SCMP_SYS(recvmsg),
+	SCMP_SYS(sendmsg),       SCMP_SYS(close),        SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),    SCMP_SYS(mmap),         SCMP_SYS(munmap),
+	SCMP_SYS(mprotect),      SCMP_SYS(mremap),       SCMP_SYS(madvise),
+	SCMP_SYS(brk),           SCMP_SYS(mlock),        SCMP_SYS(munlock),
+	SCMP_SYS(futex),         SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),  SCMP_SYS(sigaltstack),  SCMP_SYS(getrandom),
+	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time),
+	SCMP_SYS(getpid),        SCMP_SYS(gettid),       SCMP_SYS(tgkill),
+	SCMP_SYS(sched_yield),   SCMP_SYS(getrusage),    SCMP_SYS(prlimit64),
+	SCMP_SYS(exit),          SCMP_SYS(exit_group),   SCMP_SYS(restart_syscall),
+};
+
+/* That, and what makes a worker and shuts it in. */
+static const int nursery_allowed[] = {
+	SCMP_SYS(clone),
+	SCMP_SYS(clone3),
+	SCMP_SYS(fork),
+	SCMP_SYS(wait4),
+	SCMP_SYS(kill),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(socketpair),
+	SCMP_SYS(fcntl),
+	SCMP_SYS(prctl),
+	SCMP_SYS(setrlimit),
+	SCMP_SYS(seccomp),
+	SCMP_SYS(getppid),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq),
+	SCMP_SYS(landlock_create_ruleset),
+	SCMP_SYS(landlock_restrict_self),
+};
+
 static int add_rules(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -244,17 +282,36 @@ static int add_rules(scmp_filter_ctx filter, uint32_t action, const int *calls, 
 	return 0;
 }
 
+static int fill_filter(scmp_filter_ctx filter, enum sandbox_calls calls)
+{
+	int rc = 0;
+
+	switch (calls) {
+	case SANDBOX_SERVER:
+		return add_rules(filter, SCMP_ACT_ERRNO(EPERM), server_refused,
+				 COUNT(server_refused));
+	case SANDBOX_KEYD:
+		return add_rules(filter, SCMP_ACT_ALLOW, keyd_allowed, COUNT(keyd_allowed));
+	case SANDBOX_NURSERY:
+		rc = add_rules(filter, SCMP_ACT_ALLOW, nursery_allowed, COUNT(nursery_allowed));
+		break;
+	case SANDBOX_WORKER:
+	default:
+		break;
+	}
+	return rc != 0 ? rc
+		       : add_rules(filter, SCMP_ACT_ALLOW, worker_allowed, COUNT(worker_allowed));
+}
+
 static bool enter_seccomp(const struct sandbox *s, struct err *err)
 {
-	bool keyd = s->calls == SANDBOX_KEYD;
-	scmp_filter_ctx filter = seccomp_init(keyd ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW);
+	scmp_filter_ctx filter =
+		seccomp_init(s->calls == SANDBOX_SERVER ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
 
 	if (!filter) {
 		return err_set(err, ERR_SYSTEM, "sandbox: no memory for the filter");
 	}
-	int rc = keyd ? add_rules(filter, SCMP_ACT_ALLOW, keyd_allowed, COUNT(keyd_allowed))
-		      : add_rules(filter, SCMP_ACT_ERRNO(EPERM), server_refused,
-				  COUNT(server_refused));
+	int rc = fill_filter(filter, s->calls);
 	if (rc == 0) {
 		rc = seccomp_load(filter);
 	}

@@ -9,8 +9,10 @@
 #include "base/err.h"
 
 enum sandbox_calls {
-	SANDBOX_SERVER, /* all but what a server never needs: exec, ptrace, mount, modules … */
-	SANDBOX_KEYD,   /* only what keyd needs: no socket, no open beyond its folder */
+	SANDBOX_SERVER,  /* all but what a server never needs: exec, ptrace, mount, modules … */
+	SANDBOX_KEYD,    /* only what keyd needs: no socket, no open beyond its folder */
+	SANDBOX_NURSERY, /* keyd's child that makes workers: no open at all, but fork */
+	SANDBOX_WORKER,  /* its children: to compute and to answer */
 };
 
 struct sandbox {

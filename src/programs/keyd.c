@@ -2,7 +2,8 @@
  * drawbridge-keyd: the key process. Started by the monitor only (keys/monitor.h), with open
  * descriptors for the master key and for its sockets.
  *
- * Order matters: memory is locked and dumps are off before the master key is read; the folder is
+ * Order matters: memory is locked, dumps are off and the child that opens uploads is
+ * forked before the master key is read; the folder is
  * opened and the user changed before the sandbox is closed; threads start last.
  */
 #include <fcntl.h>
@@ -85,6 +86,18 @@ static bool open_vault(const struct settings *s, int dir, struct vault **out, st
 	return true;
 }
 
+/* Before the master key is read: it never has anything of it, nor what else keyd has open. */
+static bool start_nursery(const struct settings *s, const int *fds, size_t n, int dir,
+			  struct nursery **out, struct err *err)
+{
+	int closes[SOCKETS_MAX + 2];
+
+	memcpy(closes, fds, n * sizeof(*fds));
+	closes[n] = (int)s->master_fd;
+	closes[n + 1] = dir;
+	return nursery_start(closes, n + 2, out, err);
+}
+
 static bool run(const struct settings *s, struct err *err)
 {
 	int fds[SOCKETS_MAX];
@@ -92,6 +105,7 @@ static bool run(const struct settings *s, struct err *err)
 	AUTO(vault_free) struct vault *vault = NULL;
 	AUTO(serials_close) struct serials *serials = NULL;
 	AUTO(keyring_free) struct keyring *keys = NULL;
+	AUTO(nursery_free) struct nursery *nursery = NULL;
 	const char *writable[] = {s->folder, NULL};
 	const char *readable[] = {"/dev/urandom", NULL};
 
@@ -108,14 +122,18 @@ static bool run(const struct settings *s, struct err *err)
 	}
 	const struct sandbox sandbox = {
 		.calls = SANDBOX_KEYD, .readable = readable, .writable = writable};
-	if (!harden_user(s->user, dir, err) || !sandbox_enter(&sandbox, err) ||
-	    !open_vault(s, dir, &vault, err) || !serials_open(dir, &serials, err)) {
+	if (!harden_user(s->user, dir, err) || !start_nursery(s, fds, n, dir, &nursery, err) ||
+	    !sandbox_enter(&sandbox, err) || !open_vault(s, dir, &vault, err) ||
+	    !serials_open(dir, &serials, err)) {
 		return false;
 	}
 	crash_points_in(s->folder);
 	keys = keyring_new(KEYRING_MAX);
-	const struct dispatch d = {
-		.vault = vault, .keys = keys, .serials = serials, .now = clock_unix};
+	const struct dispatch d = {.vault = vault,
+				   .keys = keys,
+				   .serials = serials,
+				   .now = clock_unix,
+				   .nursery = nursery};
 	log_debug("the key process is ready", LOG_INT("sockets", n));
 	return serve(&d, fds, n, err);
 }

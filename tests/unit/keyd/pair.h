@@ -13,12 +13,13 @@
 #include "unit/unit.h"
 
 enum {
-	SOCKETS = 2,
+	SOCKETS = 3,
 };
 
 static struct place place;
 static int control;
 static struct keys_client *client;
+static struct nursery *nursery;
 static struct err err;
 
 struct keyd {
@@ -72,6 +73,8 @@ static inline int open_all(void **state UNUSED)
 	log_setup(LOG_ERROR, false, "test");
 	place = (struct place){0};
 	place_open(&place);
+	assert_ok(nursery_start(NULL, 0, &nursery, &err), &err); /* before the first thread */
+	place.dispatch.nursery = nursery;
 	assert_ok(packet_pair(pair, &err), &err);
 	control = pair[0];
 	start_keyd();
@@ -84,6 +87,7 @@ static inline int close_all(void **state UNUSED)
 	keys_client_free(client);
 	pthread_join(keyd.thread, NULL);
 	close_fd(control);
+	nursery_free(nursery);
 	place_close(&place);
 	return 0;
 }
