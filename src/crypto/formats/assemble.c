@@ -351,8 +351,9 @@ static void add_certificate(struct assembly *a, size_t at)
 	struct gather *g = a->g;
 	struct gather_cert *c = &g->certs[at];
 	bool left_over = !c->trusted;
+	bool copy = c->same != at && c->name == NULL && !c->bad_name;
 
-	if (left_over && (g->certs[c->same].in_chain || c->same != at)) {
+	if (left_over && (g->certs[c->same].in_chain || copy)) {
 		return;
 	}
 	struct container_item *item = next_item(a);

@@ -123,8 +123,8 @@ static long find_issuer(const struct bundle *b, const struct chain *chain, size_
 			struct err *err)
 {
 	long best = NONE;
+	struct err why = {0};
 
-	*bad = false;
 	for (size_t i = 0; i < b->n; i++) {
 		X509 *issuer = b->certs[i];
 		if (b->same[i] != i || holds(chain, i) || !names_fit(issuer, b->certs[of]) ||
@@ -132,18 +132,19 @@ static long find_issuer(const struct bundle *b, const struct chain *chain, size_
 			continue;
 		}
 		if (X509_check_ca(issuer) == 0) {
-			err_set(err, ERR_CONFIG, "an issuer in the chain is no CA");
+			err_set(&why, ERR_CONFIG, "an issuer in the chain is no CA");
 		} else if (!signed_by(b->certs[of], issuer)) {
-			err_set(err, ERR_CONFIG,
+			err_set(&why, ERR_CONFIG,
 				"a certificate is not signed by the issuer that it names");
 		} else {
 			best = (long)i;
-			continue;
 		}
-		*bad = true;
 	}
-	*bad = *bad && best == NONE;
 	ossl_forget();
+	*bad = best == NONE && why.kind != ERR_NONE;
+	if (*bad) {
+		*err = why;
+	}
 	return best;
 }
 

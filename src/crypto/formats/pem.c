@@ -29,10 +29,12 @@ static void split_headers(struct str inside, struct block *out)
 {
 	struct str rest = inside, line;
 	bool any = false;
+	size_t start = 0; /* OpenSSL wants the first header at the very start */
 
 	while (str_next(&rest, '\n', &line)) {
 		line = str_trim(str_ends(line, STR("\r")) ? str_first(line, line.len - 1) : line);
 		if (line.len == 0 && !any) {
+			start = inside.len - rest.len;
 			continue;
 		}
 		if (!any && str_find(line, ':') == line.len) {
@@ -40,7 +42,7 @@ static void split_headers(struct str inside, struct block *out)
 		}
 		any = true;
 		if (line.len == 0) {
-			out->headers = str_first(inside, inside.len - rest.len);
+			out->headers = str_skip(str_first(inside, inside.len - rest.len), start);
 			out->base64 = rest;
 			return;
 		}
@@ -107,7 +109,8 @@ static enum container_outcome read_old_encrypted(const struct block *b, struct b
 
 	buf_add_str(&text, b->headers);
 	buf_add_c(&text, '\0');
-	if (buf_failed(&text) || PEM_get_EVP_CIPHER_INFO(text.at, &cipher) != 1) {
+	if (buf_failed(&text) || PEM_get_EVP_CIPHER_INFO(text.at, &cipher) != 1 ||
+	    cipher.cipher == NULL) {
 		return skipped(g, CONTAINER_UNSUPPORTED, "the key's encryption is not supported",
 			       err);
 	}
