@@ -16,6 +16,23 @@ bool cert_read_der(struct str der, struct cert_facts *out, struct err *err)
 	return cert != NULL && ossl_cert_facts(cert, out, err);
 }
 
+bool cert_spki(struct str der, struct buf *spki, struct err *err)
+{
+	AUTO(X509_free) X509 *cert = ossl_cert(der, err);
+	unsigned char *bytes = NULL;
+
+	if (cert == NULL) {
+		return false;
+	}
+	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &bytes);
+	if (len <= 0) {
+		return err_ossl(err, ERR_CONFIG, "the certificate's public key cannot be read");
+	}
+	buf_add(spki, bytes, (size_t)len);
+	OPENSSL_free(bytes);
+	return !buf_failed(spki) || err_set(err, ERR_LIMIT, "the public key is too large");
+}
+
 bool cert_read_pem(struct str pem, struct cert_facts *out, struct err *err)
 {
 	AUTO(BIO_free_all) BIO *in = ossl_reader(pem, err);

@@ -28,6 +28,8 @@ struct cert_facts {
 };
 
 NODISCARD bool cert_read_der(struct str der, struct cert_facts *out, struct err *err);
+/* Appends the DER of its SubjectPublicKeyInfo. */
+NODISCARD bool cert_spki(struct str der, struct buf *spki, struct err *err);
 /* The first certificate of a PEM text. */
 NODISCARD bool cert_read_pem(struct str pem, struct cert_facts *out, struct err *err);
 /* The DER of the subject's name in a certificate's DER, lent by it. Looks at nothing else (0.1 us,

@@ -230,6 +230,12 @@ void session_offer(struct sessions *s, struct http_call *call, const struct sess
 	pthread_mutex_unlock(&s->lock);
 }
 
+void session_give(struct sessions *s, struct http_call *call, const struct session_user *user,
+		  msec_t now)
+{
+	start(s, call, user, false, now);
+}
+
 void session_repeat_token(struct sessions *s, struct http_call *call, msec_t now)
 {
 	pthread_mutex_lock(&s->lock);

@@ -65,6 +65,9 @@ NODISCARD bool session_start(struct sessions *s, struct http_call *call,
  */
 void session_offer(struct sessions *s, struct http_call *call, const struct session_user *user,
 		   msec_t now);
+/* The same whether the connection stays or not: who asks for a token comes back with it. */
+void session_give(struct sessions *s, struct http_call *call, const struct session_user *user,
+		  msec_t now);
 /* Puts the token of the call's session on the answer again (a reloaded page has lost it). */
 void session_repeat_token(struct sessions *s, struct http_call *call, msec_t now);
 void session_end(struct sessions *s, struct http_call *call); /* log out; clears the cookie */

@@ -173,7 +173,8 @@ static bool open_console(struct cloud *c, struct err *err)
 	c->sessions = sessions_new(&sessions);
 	settings.sessions = c->sessions;
 	memcpy(settings.root_pin, ca_root_pin(c->rooms.ca), sizeof(settings.root_pin));
-	return first_start(c, err) && console_new(&settings, &c->rooms.console, err);
+	return first_start(c, err) && console_new(&settings, &c->rooms.console, err) &&
+	       cloud_name_console(c, err);
 }
 
 /* ---- listeners ---- */

@@ -185,6 +185,20 @@ bool cloud_renew_listeners(struct cloud *c, const char *server_names, struct err
 	       (cloud_tls_address(&c->options) == NULL || renew_relay(c, server_names, err));
 }
 
+bool cloud_name_console(struct cloud *c, struct err *err)
+{
+	AUTO_BUF struct buf names = BUF(KEYS_TEXT_MAX);
+	struct str url = str_skip(str_of(c->token_url), strlen("https://"));
+	struct str region = str_of(c->options.region_host);
+
+	buf_addf(&names, "%s,%.*s,%.*s", c->options.server_names,
+		 STR_ARGS(str_first(url, str_find(url, ':'))),
+		 STR_ARGS(str_first(region, str_find(region, ':'))));
+	return !buf_failed(&names) ? console_set_names(c->rooms.console, names.at, err)
+				   : err_set(err, ERR_CONFIG, "server.names: longer than %d bytes",
+					     KEYS_TEXT_MAX);
+}
+
 struct renewal {
 	struct job job;
 	struct cloud *cloud;
@@ -264,7 +278,7 @@ void cloud_reload(struct cloud *c)
 
 	if (options_load(cloud_option_table, &fresh, &cloud_program, c->argc, c->argv, &err) !=
 		    OPTIONS_READ ||
-	    !take_over(c, &fresh, &waiting, &err)) {
+	    !take_over(c, &fresh, &waiting, &err) || !cloud_name_console(c, &err)) {
 		log_error("the settings were not read again, the old ones stay", LOG_ERR(&err));
 	} else {
 		daemon_log_reload(&waiting);

@@ -61,6 +61,8 @@ void cloud_relay_host(const struct cloud_options *o, char into[static CLOUD_RELA
 /* At the start; then each hour and at SIGHUP: a certificate that is due, or whose names changed, is
  * made anew. */
 NODISCARD bool cloud_renew_listeners(struct cloud *c, const char *server_names, struct err *err);
+/* What may stand behind a tenant's label in Host: names of server.names and of the URLs. */
+NODISCARD bool cloud_name_console(struct cloud *c, struct err *err);
 void cloud_watch_certificates(struct cloud *c);
 void cloud_reload(struct cloud *c);
 

@@ -92,6 +92,9 @@ static bool from_basic(struct http_call *call, struct directory_user *out)
 	if (!console_check_password(call, name, password, out)) {
 		return false;
 	}
+	if ((call->route->roles & ACCESS_TENANT) != 0) {
+		return true; /* console_check_csrf() gives one to who fetches it */
+	}
 	struct session_user user = {.roles = out->roles};
 	(void)!str_copy(str_of(out->name), user.name, sizeof(user.name));
 	session_offer(sessions, call, &user, clock_now());
@@ -106,6 +109,9 @@ static bool find_user(struct http_call *call, struct directory_user *out)
 	case SESSION_GOOD:
 		return from_session(call, &user, out);
 	case SESSION_NO_TOKEN:
+		if ((call->route->roles & ACCESS_TENANT) != 0) {
+			return console_csrf_required(call);
+		}
 		http_problem(call, 403, "the X-CSRF-Token of this session is missing");
 		return false;
 	case SESSION_NONE:
@@ -115,13 +121,12 @@ static bool find_user(struct http_call *call, struct directory_user *out)
 }
 
 /* {sa} may be an id or a subdomain. An unknown one is told only to who may see all. */
-static bool resolve_subaccount(struct http_call *call, struct directory_caller *c, bool *is_owner)
+static bool resolve_subaccount(struct http_call *call, struct directory_caller *c)
 {
 	struct str named = http_param(call, "sa");
 	struct directory_subaccount sa;
 	struct err err;
 
-	*is_owner = false;
 	if (named.at == NULL) {
 		return true;
 	}
@@ -134,11 +139,36 @@ static bool resolve_subaccount(struct http_call *call, struct directory_caller *
 			http_problem(call, 404, "no such subaccount");
 			return false;
 		}
+		c->keystore = 0;
 		return true; /* no owner of it: 403 */
 	}
+	if (c->is_service_key && strcmp(c->subaccount, sa.id) != 0) {
+		c->keystore = 0; /* it speaks for its own tenant only */
+	}
 	memcpy(c->subaccount, sa.id, sizeof(c->subaccount));
-	if (!directory_owner_is(console_store(call), str_of(sa.id), str_of(c->user.name), is_owner,
-				&err)) {
+	return true;
+}
+
+enum {
+	KEYSTORE = ACCESS_KEYSTORE_READ | ACCESS_KEYSTORE_EDIT,
+};
+
+/* What the caller is to the subaccount, as far as the route asks. */
+static bool look_up(struct http_call *call, struct directory_caller *c, bool *is_owner)
+{
+	unsigned wanted = call->route->roles;
+	struct err err = {0};
+
+	*is_owner = false;
+	if (c->subaccount[0] == 0 || c->is_service_key) {
+		return true;
+	}
+	if (((wanted & ACCESS_OWNER) != 0 &&
+	     !directory_owner_is(console_store(call), str_of(c->subaccount), str_of(c->user.name),
+				 is_owner, &err)) ||
+	    ((wanted & KEYSTORE) != 0 &&
+	     !directory_member_find(console_store(call), str_of(c->subaccount), &c->user,
+				    &c->keystore, &err))) {
 		http_problem_err(call, &err);
 		return false;
 	}
@@ -152,30 +182,58 @@ static bool is_allowed(const struct http_call *call, const struct directory_call
 
 	return (c->user.roles & wanted) != 0 || (wanted & ACCESS_ANYBODY) != 0 ||
 	       ((wanted & ACCESS_OWNER) != 0 && is_owner) ||
+	       ((wanted & ACCESS_KEYSTORE_READ) != 0 &&
+		(c->keystore & DIRECTORY_MEMBER_READ) != 0) ||
+	       ((wanted & ACCESS_KEYSTORE_EDIT) != 0 &&
+		(c->keystore & DIRECTORY_MEMBER_EDIT) != 0) ||
 	       ((wanted & ACCESS_SELF) != 0 &&
 		str_eq(http_param(call, "user"), str_of(c->user.name)));
 }
 
+static bool refuse_role(struct http_call *call, const struct directory_caller *c)
+{
+	console_note_denied(call, c->actor.who, "no permission");
+	if ((call->route->roles & KEYSTORE) != 0) {
+		http_problem(call, 403,
+			     "%s may not do this in this tenant's keystore: it needs the role %s",
+			     c->user.name,
+			     (call->route->roles & ACCESS_KEYSTORE_READ) != 0
+				     ? "NodeManager.read"
+				     : "NodeManager.deploysecuritycontent");
+		return false;
+	}
+	http_problem(call, 403,
+		     "user %s may not do this: an administrator, or for a "
+		     "subaccount one of its owners, may",
+		     c->user.name);
+	return false;
+}
+
 static bool judge(struct http_call *call, struct directory_caller *c)
 {
-	bool is_owner;
+	bool is_tenant = (call->route->roles & ACCESS_TENANT) != 0, is_owner;
 
 	if (c->user.must_change && (call->route->roles & ACCESS_INITIAL) == 0) {
 		http_problem(call, 403, "operation unavailable unless initial password is changed");
 		return false;
 	}
-	if (!resolve_subaccount(call, c, &is_owner)) {
+	if (!(is_tenant ? console_find_tenant(call, c) : resolve_subaccount(call, c)) ||
+	    !look_up(call, c, &is_owner)) {
 		return false;
 	}
 	if (!is_allowed(call, c, is_owner)) {
-		console_note_denied(call, c->actor.who, "no permission");
-		http_problem(call, 403,
-			     "user %s may not do this: an administrator, or for a "
-			     "subaccount one of its owners, may",
-			     c->user.name);
-		return false;
+		return refuse_role(call, c);
 	}
-	return true;
+	return !is_tenant || console_check_csrf(call, c);
+}
+
+/* Tokens of service keys are for the keystore only. */
+static bool find_caller(struct http_call *call, struct directory_caller *c)
+{
+	if ((call->route->roles & KEYSTORE) != 0 && console_has_bearer(call)) {
+		return console_from_bearer(call, c);
+	}
+	return find_user(call, &c->user);
 }
 
 bool console_authorize(struct http_call *call, struct console *c)
@@ -192,10 +250,11 @@ bool console_authorize(struct http_call *call, struct console *c)
 		http_problem(call, 503, "the request used up its memory");
 		return false;
 	}
-	if (!find_user(call, &caller->user)) {
+	if (!find_caller(call, caller)) {
 		return false;
 	}
-	snprintf(caller->who, sizeof(caller->who), "user:%s", caller->user.name);
+	snprintf(caller->who, sizeof(caller->who), "%s:%s",
+		 caller->is_service_key ? "client" : "user", caller->user.name);
 	address_format(&call->peer, caller->from, sizeof(caller->from));
 	caller->actor = (struct directory_actor){str_of(caller->who), str_of(caller->from)};
 	call->identity = caller;

@@ -18,6 +18,7 @@ bool console_new(const struct console_settings *settings, struct console **out, 
 	struct console *c = NEW(struct console);
 	c->settings = *settings;
 	pthread_mutex_init(&c->lock, NULL);
+	c->names = BUF(CONSOLE_NAMES_MAX);
 	*out = c;
 	return true;
 }
@@ -26,8 +27,32 @@ void console_free(struct console *c)
 {
 	if (c != NULL) {
 		pthread_mutex_destroy(&c->lock);
+		buf_fini(&c->names);
 		free(c);
 	}
+}
+
+bool console_set_names(struct console *c, const char *names, struct err *err)
+{
+	struct str rest = str_of(names), name;
+
+	pthread_mutex_lock(&c->lock);
+	buf_reset(&c->names);
+	while (str_next_listed(&rest, &name)) {
+		buf_add_str(&c->names, str_skip(name, str_starts(name, STR("*.")) ? 2 : 0));
+		buf_add_c(&c->names, ',');
+	}
+	bool fits = !buf_failed(&c->names);
+	pthread_mutex_unlock(&c->lock);
+	return fits ||
+	       err_set(err, ERR_CONFIG, "server.names: longer than %d bytes", CONSOLE_NAMES_MAX);
+}
+
+void console_add_names(struct console *c, struct buf *out)
+{
+	pthread_mutex_lock(&c->lock);
+	buf_add_str(out, buf_str(&c->names));
+	pthread_mutex_unlock(&c->lock);
 }
 
 #define ADMINISTRATOR "Administrator"
@@ -146,7 +171,9 @@ void console_note_denied(struct http_call *call, struct str who, const char *why
 	jsonw_key_text(&w, "reason", why);
 	jsonw_key_int(&w, "left out before", skipped);
 	jsonw_object_end(&w);
+	const struct directory_caller *caller = call->identity;
 	const struct change_audit audit = {.who = str_is_utf8(who) ? who : STR("user:?"),
+					   .tenant = str_of(caller ? caller->subaccount : ""),
 					   .from = str_of(from),
 					   .what = buf_str(&what),
 					   .object = buf_str(&object),

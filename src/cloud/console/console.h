@@ -73,6 +73,12 @@ struct console_settings {
 
 NODISCARD bool console_new(const struct console_settings *settings, struct console **out,
 			   struct err *err);
+/*
+ * The names under which this server is called, a comma list ("*." before one is skipped): a label
+ * before one of them in Host names the tenant of /api/v1. ERR_CONFIG when it is too long. Any
+ * thread.
+ */
+NODISCARD bool console_set_names(struct console *c, const char *names, struct err *err);
 void console_free(struct console *c);
 extern const struct http_route console_routes[];
 /* For http_server_settings.authorize of a server whose `user` is the console's holder. */

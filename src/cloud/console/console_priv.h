@@ -8,6 +8,7 @@
 #include "http/session.h"
 
 enum {
+	CONSOLE_NAMES_MAX = 4096, /* bytes of the list of our own host names */
 	CONSOLE_DENIED_PER_S =
 		20, /* rows of denied attempts; further ones are counted into the next */
 };
@@ -17,6 +18,7 @@ struct console {
 	pthread_mutex_t lock; /* of what follows */
 	int64_t denied_s;     /* second of the last denied rows */
 	unsigned denied, skipped;
+	struct buf names; /* of this server: see console_set_names() */
 };
 
 struct console *console_of(const struct http_call *call);
@@ -26,6 +28,17 @@ bool console_may(const struct http_call *call, unsigned roles); /* one of these 
 /* Judges a name and a password; answers itself when false. */
 NODISCARD bool console_check_password(struct http_call *call, struct str name, struct str password,
 				      struct directory_user *out);
+/* ---- who may call the keystore's API ---- */
+/* Appends our own host names, a comma list. */
+void console_add_names(struct console *c, struct buf *out);
+/* Fills caller->subaccount; answers itself when false. */
+NODISCARD bool console_find_tenant(struct http_call *call, struct directory_caller *c);
+bool console_has_bearer(const struct http_call *call);
+NODISCARD bool console_from_bearer(struct http_call *call, struct directory_caller *c);
+/* Judges a write's token, and gives one where a read fetches it; false: 403 was answered. */
+NODISCARD bool console_check_csrf(struct http_call *call, const struct directory_caller *c);
+bool console_csrf_required(struct http_call *call); /* answers the 403; false */
+
 /* A change was made: tells the workers. */
 void console_changed(const struct http_call *call);
 void console_password_changed(const struct http_call *call, struct str name);

@@ -90,6 +90,21 @@ TEST(a_session_ends_when_idle_and_when_old)
 	assert_int_equal(sessions_count(s), 0);
 }
 
+TEST(who_asks_for_a_token_gets_one_whatever_becomes_of_the_connection)
+{
+	AUTO(sessions_free) struct sessions *s = sessions_new(&settings);
+	struct fixture f;
+	begin(&f, "GET", NULL, NULL);
+	f.head.keep_alive = false;
+	session_give(s, &f.call, &admin, 0);
+	char cookie[128], token[64];
+	struct str set = fixture_answered(&f, "Set-Cookie");
+	assert_true(str_copy(str_first(set, str_find(set, ';')), cookie, sizeof cookie));
+	assert_true(str_copy(fixture_answered(&f, "X-CSRF-Token"), token, sizeof token));
+	fixture_end(&f);
+	assert_int_equal(check(s, "PUT", cookie, token, 1), SESSION_GOOD);
+}
+
 TEST(a_login_ends_the_session_that_came_with_it)
 {
 	AUTO(sessions_free) struct sessions *s = sessions_new(&settings);
@@ -180,6 +195,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(writing_needs_the_token_and_reading_does_not),
 	cmocka_unit_test(a_guessed_or_cut_cookie_is_none),
 	cmocka_unit_test(a_session_ends_when_idle_and_when_old),
+	cmocka_unit_test(who_asks_for_a_token_gets_one_whatever_becomes_of_the_connection),
 	cmocka_unit_test(a_login_ends_the_session_that_came_with_it),
 	cmocka_unit_test(logging_out_ends_it_and_clears_the_cookie),
 	cmocka_unit_test(clients_that_ignore_cookies_do_not_push_people_out),

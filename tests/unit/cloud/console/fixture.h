@@ -35,7 +35,9 @@ struct world {
 	char text[4096];
 	char location[300], etag[40], retry_after[20], set_cookie[200], token[64];
 	/* extra fields of the next request */
-	const char *if_match, *user, *password, *sec_fetch_site;
+	const char *if_match, *user, *password, *sec_fetch_site, *bearer, *csrf;
+	const char *authority;         /* Host; NULL: cloud.example:9443 */
+	const struct http_route *more; /* another room's table; may be NULL */
 };
 
 static bool fake_service_key(void *user UNUSED, const struct directory_binding *b,
@@ -98,8 +100,8 @@ static void add_credentials(struct world *w, struct fixture *f, const struct log
 static unsigned ask(struct world *w, const struct login *login, const char *method,
 		    const char *target, const char *body)
 {
-	const struct http_route *const tables[] = {console_routes, NULL};
-	AUTO_BUF struct buf allow = BUF(200), basic = BUF(400);
+	const struct http_route *const tables[] = {console_routes, w->more, NULL};
+	AUTO_BUF struct buf allow = BUF(200), basic = BUF(400), bearer = BUF(KIB(4));
 	struct http_path path;
 	struct fixture f;
 	struct err err;
@@ -107,11 +109,18 @@ static unsigned ask(struct world *w, const struct login *login, const char *meth
 	fixture_start(&f, "", body != NULL ? body : "");
 	f.head.method = str_of(method);
 	f.head.keep_alive = true;
-	f.head.authority = STR("cloud.example:9443");
+	f.head.authority = str_of(w->authority ? w->authority : "cloud.example:9443");
 	if (body != NULL) {
 		fixture_field(&f, "Content-Type", "application/json");
 	}
 	add_credentials(w, &f, login, &basic);
+	if (w->bearer != NULL) {
+		buf_addf(&bearer, "Bearer %s", w->bearer);
+		fixture_field(&f, "Authorization", bearer.at);
+	}
+	if (w->csrf != NULL) {
+		fixture_field(&f, "X-CSRF-Token", w->csrf);
+	}
 	if (w->if_match != NULL) {
 		fixture_field(&f, "If-Match", w->if_match);
 	}
@@ -130,7 +139,8 @@ static unsigned ask(struct world *w, const struct login *login, const char *meth
 	}
 	keep_answer(w, &f);
 	fixture_end(&f);
-	w->if_match = w->user = w->password = w->sec_fetch_site = NULL;
+	w->if_match = w->user = w->password = w->sec_fetch_site = w->bearer = w->csrf = NULL;
+	w->authority = NULL;
 	return w->status;
 }
 
@@ -202,6 +212,8 @@ UNUSED static struct world *empty(void **state)
 						  .password_changed = count_password,
 						  .changed_user = &w->changes};
 	assert_ok(console_new(&settings, &w->console, &err), &err);
+	assert_ok(console_set_names(w->console, "cloud.example, *.plants.example,127.0.0.1", &err),
+		  &err);
 	w->rooms.console = w->console;
 	return w;
 }
