@@ -5,6 +5,7 @@
 
 #include "crypto/ossl.h"
 #include "crypto/tls_hello_priv.h"
+#include "crypto/tls_probe_priv.h"
 
 struct tls_engine {
 	struct tls_config *config; /* counted */
@@ -128,7 +129,8 @@ static bool name_peer(struct tls_engine *e, const char *name, struct err *err)
 bool tls_engine_new(struct tls_config *c, const char *peer_name, struct tls_engine **out,
 		    struct err *err)
 {
-	if (c->peer == TLS_PEER_VERIFY && (peer_name == NULL || peer_name[0] == '\0')) {
+	bool verifies = c->peer == TLS_PEER_VERIFY || c->peer == TLS_PEER_PROBE;
+	if (verifies && (peer_name == NULL || peer_name[0] == '\0')) {
 		return err_set(err, ERR_CONFIG, "without the peer's name nothing can be verified");
 	}
 	AUTO(tls_engine_free) struct tls_engine *e = NEW(struct tls_engine);
@@ -147,6 +149,9 @@ bool tls_engine_new(struct tls_config *c, const char *peer_name, struct tls_engi
 	}
 	if (c->peer == TLS_PEER_BY_NAME) {
 		e->hello = tls_hello_new(e->ssl, c);
+	}
+	if (c->peer == TLS_PEER_PROBE) {
+		tls_probe_tie(e->ssl, c->probe);
 	}
 	if (c->server) {
 		SSL_set_accept_state(e->ssl);
@@ -212,7 +217,8 @@ static bool explain_certificate(const struct tls_engine *e, struct err *err)
 	long why = SSL_get_verify_result(e->ssl);
 	const char *name = e->peer_name != NULL ? e->peer_name : "the peer";
 
-	if (e->config->peer != TLS_PEER_VERIFY || why == X509_V_OK) {
+	bool verifies = e->config->peer == TLS_PEER_VERIFY || e->config->peer == TLS_PEER_PROBE;
+	if (!verifies || why == X509_V_OK) {
 		return false;
 	}
 	ossl_forget();
@@ -425,4 +431,11 @@ const char *tls_alpn(const struct tls_engine *e)
 const char *tls_version(const struct tls_engine *e)
 {
 	return SSL_get_version(e->ssl);
+}
+
+const char *tls_cipher(const struct tls_engine *e)
+{
+	const SSL_CIPHER *cipher = SSL_get_current_cipher(e->ssl);
+
+	return cipher != NULL ? SSL_CIPHER_get_name(cipher) : "";
 }

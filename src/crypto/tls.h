@@ -12,6 +12,7 @@
 #include "crypto/cert.h"
 #include "crypto/key.h"
 #include "crypto/tls_hello.h"
+#include "crypto/tls_probe.h"
 
 enum {
 	TLS_RECORD_MAX = 16384, /* plaintext bytes of a record (RFC 8446, 5.1) */
@@ -25,6 +26,7 @@ enum tls_peer_policy {
 	TLS_PEER_OPTIONAL, /* server: ask, let everything pass, judge with tls_peer_*() (DESIGN 6)
 			    */
 	TLS_PEER_BY_NAME,  /* server: as `hello` says of the name that the client calls */
+	TLS_PEER_PROBE,    /* client: as `probe` says (crypto/tls_probe.h) */
 	TLS_PEER_VERIFY,   /* client: verify chain, time and name by the library, else fail */
 };
 
@@ -40,7 +42,8 @@ struct tls_settings {
 	const char *alpn;       /* "http/1.1", or NULL */
 	bool tickets;           /* server: issue session tickets */
 	tls_hello_fn *hello;    /* of TLS_PEER_BY_NAME, which needs it (crypto/tls_hello.h) */
-	void *hello_user;       /* lent until the last engine of this config is freed */
+	struct tls_probe *probe; /* of TLS_PEER_PROBE; lent, for one engine */
+	void *hello_user;        /* lent until the last engine of this config is freed */
 };
 
 NODISCARD bool tls_config_new(const struct tls_settings *settings, struct tls_config **out,
@@ -101,3 +104,4 @@ bool tls_resumed(const struct tls_engine *e); /* a session of before was taken u
 NODISCARD bool tls_peer_chain_pem(const struct tls_engine *e, struct buf *pem);
 const char *tls_alpn(const struct tls_engine *e);    /* "" when none was chosen */
 const char *tls_version(const struct tls_engine *e); /* "TLSv1.3" */
+const char *tls_cipher(const struct tls_engine *e);  /* "TLS_AES_256_GCM_SHA384"; "" before */

@@ -3,6 +3,7 @@
 #include "crypto/key_provider.h"
 #include "crypto/ossl.h"
 #include "crypto/tls_hello_priv.h"
+#include "crypto/tls_probe_priv.h"
 
 enum {
 	TLS_CHAIN_MAX = 64 * 1024, /* bytes of a peer's Certificate message; longer is refused */
@@ -117,6 +118,9 @@ static bool set_trust(struct tls_config *c, const struct tls_settings *settings,
 	if (settings->peer == TLS_PEER_BY_NAME) {
 		return tls_hello_set_up(c, err);
 	}
+	if (settings->peer == TLS_PEER_PROBE) {
+		return tls_probe_set_up(c, err);
+	}
 	AUTO(X509_STORE_free)
 	X509_STORE *store = ossl_store(settings->anchors_pem, settings->system_anchors, err);
 	if (store == NULL) {
@@ -196,6 +200,7 @@ bool tls_config_new(const struct tls_settings *settings, struct tls_config **out
 	c->peer = settings->peer;
 	c->hello = settings->hello;
 	c->hello_user = settings->hello_user;
+	c->probe = settings->probe;
 	c->key = settings->key != NULL ? key_ref(settings->key) : NULL;
 	c->bio = tls_bio_method();
 	c->ctx = SSL_CTX_new_ex(lib, KEY_LIBRARY_QUERY,

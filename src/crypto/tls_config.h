@@ -14,6 +14,7 @@ struct tls_config {
 	enum tls_peer_policy peer;
 	tls_hello_fn *hello;
 	void *hello_user;
+	struct tls_probe *probe; /* lent */
 	bool server;
 	bool has_alpn;
 	unsigned char alpn[1 + 255 + 1]; /* length byte and name, as on the wire; NUL */

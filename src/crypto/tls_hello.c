@@ -1,8 +1,7 @@
 #include "crypto/tls_hello_priv.h"
 
 #include "base/clock.h"
-#include "crypto/ossl.h"
-#include "crypto/seal.h"
+#include "crypto/tls_trusted.h"
 
 struct tls_hello {
 	const struct tls_config *config; /* the engine's */
@@ -12,8 +11,7 @@ struct tls_hello {
 };
 
 enum {
-	NAME_MAX_BYTES = 255,           /* a DNS name (RFC 1035, 2.3.4) */
-	LOOKED_UP = 2 * CERT_CHAIN_MAX, /* names in one chain */
+	NAME_MAX_BYTES = 255, /* a DNS name (RFC 1035, 2.3.4) */
 };
 
 /* ---- the name ---- */
@@ -124,58 +122,6 @@ static int on_hello(SSL *ssl, int *alert, UNUSED void *user)
 
 /* ---- trust ---- */
 
-struct candidates {
-	STACK_OF(X509) * certs;
-	uint8_t looked_up[LOOKED_UP][32];
-	size_t n;
-};
-
-static bool add_candidate(struct str der, void *to)
-{
-	struct candidates *c = to;
-	struct err ignored;
-	AUTO(X509_free) X509 *cert = ossl_cert(der, &ignored);
-
-	if (cert != NULL && sk_X509_push(c->certs, cert) > 0) {
-		(void)TAKE(cert);
-	}
-	return sk_X509_num(c->certs) < TLS_CANDIDATES_MAX;
-}
-
-static void look_up(struct candidates *c, const struct tls_trust *t, const X509_NAME *name)
-{
-	const unsigned char *der = NULL;
-	size_t len = 0;
-
-	if (c->n == COUNT(c->looked_up) || X509_NAME_get0_der(name, &der, &len) != 1) {
-		return;
-	}
-	uint8_t *hash = c->looked_up[c->n];
-	digest_sha256(str_make((const char *)der, len), hash);
-	for (size_t i = 0; i < c->n; i++) {
-		if (memcmp(c->looked_up[i], hash, 32) == 0) {
-			return;
-		}
-	}
-	c->n++;
-	if (sk_X509_num(c->certs) < TLS_CANDIDATES_MAX) {
-		t->find(t->user, hash, add_candidate, c);
-	}
-}
-
-/* Those that could have issued a certificate of the chain, or are one of it. */
-static void gather(struct candidates *c, const struct tls_trust *t, X509 *leaf,
-		   STACK_OF(X509) * sent)
-{
-	look_up(c, t, X509_get_issuer_name(leaf));
-	look_up(c, t, X509_get_subject_name(leaf));
-	for (int i = 0; i < sk_X509_num(sent) && i < CERT_CHAIN_MAX; i++) {
-		look_up(c, t, X509_get_issuer_name(sk_X509_value(sent, i)));
-		look_up(c, t, X509_get_subject_name(sk_X509_value(sent, i)));
-	}
-	ossl_forget();
-}
-
 static void note_why(struct tls_hello *h, X509 *leaf, int why)
 {
 	char subject[CERT_NAME_MAX], issuer[CERT_NAME_MAX], text[CERT_NAME_MAX];
@@ -193,21 +139,14 @@ static int on_verify(X509_STORE_CTX *ctx, UNUSED void *user)
 	SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
 	struct tls_hello *h = SSL_get_app_data(ssl);
 	X509 *leaf = X509_STORE_CTX_get0_cert(ctx);
-	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
 	AUTO(ossl_free_certs) STACK_OF(X509) *trusted = sk_X509_new_null();
-	struct candidates c = {.certs = trusted};
 
 	if (trusted == NULL || leaf == NULL) {
 		X509_STORE_CTX_set_error(ctx, X509_V_ERR_OUT_OF_MEM);
 		return 0;
 	}
-	if (h->trust.find != NULL) {
-		gather(&c, &h->trust, leaf, X509_STORE_CTX_get0_untrusted(ctx));
-	}
-	X509_STORE_CTX_set0_trusted_stack(ctx, trusted);
-	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
-	X509_VERIFY_PARAM_set_time(param, (time_t)clock_unix());
-	if (X509_verify_cert(ctx) == 1) {
+	tls_gather(trusted, h->trust.find, h->trust.user, leaf, X509_STORE_CTX_get0_untrusted(ctx));
+	if (tls_verify_with(ctx, trusted)) {
 		return 1;
 	}
 	note_why(h, leaf, X509_STORE_CTX_get_error(ctx));

@@ -164,6 +164,7 @@ static void version_1_3_with_a_client_certificate(UNUSED void **state)
 	make_pair(&p, client_settings(&client), server_settings(&server), "relay.example");
 	shake_well(&p, SIZE_MAX);
 	assert_string_equal(tls_version(p.s), "TLSv1.3");
+	assert_true(str_starts(str_of(tls_cipher(p.s)), STR("TLS_")));
 	assert_string_equal(tls_alpn(p.s), "http/1.1");
 	assert_string_equal(tls_alpn(p.c), "http/1.1");
 	assert_int_equal(tls_peer(p.s, &facts), TLS_PEER_TRUSTED);
