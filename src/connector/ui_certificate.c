@@ -161,6 +161,14 @@ void ui_certificate_chain(struct ui_certificate *u, struct buf *pem, bool *is_de
 	pthread_mutex_unlock(&u->lock);
 }
 
+bool ui_certificate_is_default(struct ui_certificate *u)
+{
+	pthread_mutex_lock(&u->lock);
+	bool is_default = u->is_default;
+	pthread_mutex_unlock(&u->lock);
+	return is_default;
+}
+
 /* ---- changes ---- */
 
 static bool judge_time(const struct cert_facts *facts, int64_t now, struct err *err)

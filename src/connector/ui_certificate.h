@@ -57,6 +57,9 @@ NODISCARD bool ui_certificate_refresh(struct ui_certificate *u, struct err *err)
 /* The chain in use, leaf first. */
 void ui_certificate_chain(struct ui_certificate *u, struct buf *pem, bool *is_default);
 
+/* Whether it is the connector's own, which is renewed in time. */
+bool ui_certificate_is_default(struct ui_certificate *u);
+
 struct ui_request {
 	const char *subject; /* "CN=…,O=…" */
 	const char *hosts[UI_HOSTS_MAX];

@@ -60,13 +60,11 @@ static bool each_ui(void *user, alert_each_fn *fn, void *fn_user, struct err *er
 	struct cert_facts facts;
 
 	if (now != NULL && tls_config_certificate(now, &facts)) {
-		/* The one that we make ourselves is made anew in time. */
 		const struct alert_certificate base = {
 			.source = "ui",
 			.name = "ui",
 			.label = "certificate of the administration",
-			.renews_itself = strcmp(facts.subject, facts.issuer) == 0 &&
-					 strstr(facts.subject, "O=Drawbridge") != NULL,
+			.renews_itself = ui_certificate_is_default(c->ui_certificate),
 			.next_step = "replace the UI certificate under Configuration"};
 		daemon_alerts_give(&base, &facts, fn, fn_user);
 	}

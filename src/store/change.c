@@ -27,6 +27,7 @@ const struct migration store_migrations[] = {
 	    " who {text} NOT NULL, origin {text} NOT NULL, tenant {text} NOT NULL,"
 	    " what {text} NOT NULL, object {text} NOT NULL, was {text} NOT NULL,"
 	    " became {text} NOT NULL, hash {blob} NOT NULL, PRIMARY KEY (node, n)) {strict}"},
+	{2, "CREATE INDEX denied_at ON denied (at_ms, node, n)"},
 	{0, NULL},
 };
 

@@ -354,3 +354,36 @@ def case_ui_key_is_nowhere(world):
                     data = f.read()
                 expect(rsa not in data and b"PRIVATE KEY" not in data, f"a private key is in {path}")
     world.admin.must("DELETE", UI)
+
+
+# ---- the audit ----
+
+def case_audit_of_the_connector(world):
+    """what was done and what was refused is listed over REST and by the command line, newest first, in pages"""
+    world.admin.must("PUT", CONNECTOR + "/connector", {"description": "audited"})
+    first = world.admin.must("GET", OWN + "/audit?limit=1").json()
+    row = first["items"][0]
+    equal((row["what"], row["who"], row["from"].rsplit(":", 1)[0]),
+          ("connector.description", "user:" + ADMIN, "127.0.0.1"), "newest")
+    second = world.admin.must("GET", f"{OWN}/audit?limit=1&after={first['next']}").json()["items"][0]
+    equal(second["n"], row["n"] - 1, "the next page")
+    whats = {item["what"] for item in world.admin.must("GET", OWN + "/audit?limit=1000").json()["items"]}
+    for what in ("subaccount.add", "mapping.create", "resource.create", "subaccount.import", "ui-certificate.install"):
+        expect(what in whats, f"{what} is not in {sorted(whats)}")
+    Rest(world.ports.admin, "mallory", "guess").call("GET", CONNECTOR + "/connector")
+    refused = world.admin.must("GET", OWN + "/audit/denied?limit=5").json()["items"]
+    expect(any(item["who"] == "user:mallory" and "password" in item["after"] for item in refused), f"{refused}")
+    equal(Rest(world.ports.admin).call("GET", OWN + "/audit").status, 401, "without a login")
+    equal(world.admin.call("GET", OWN + "/audit?limit=0").status, 400, "no limit")
+    shown_rows = cli(world, "connector", "audit")
+    expect(b"connector.description" in shown_rows.stdout, f"{shown_rows}")
+    expect(b"mallory" in cli(world, "connector", "audit", "denied").stdout, "denied by the command line")
+
+
+def case_denied_attempts_of_the_cloud_side(world):
+    """the cloud side lists its denied attempts too, to those who may read the audit"""
+    Rest(world.ports.console, world.owner, world.owner_password).call("GET", OWN + "/users")
+    rows = world.console.must("GET", OWN + "/audit/denied").json()["items"]
+    expect(any(world.owner in row["who"] for row in rows), f"{rows}")
+    owner = Rest(world.ports.console, world.owner, world.owner_password)
+    equal(owner.call("GET", OWN + "/audit/denied").status, 403, "an owner")

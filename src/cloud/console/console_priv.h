@@ -80,7 +80,7 @@ NODISCARD bool console_take_member_roles(struct http_call *call, const struct js
 void console_key_member_roles(struct jsonw *w, unsigned roles);
 
 /* ---- handlers, for the table in routes.c ---- */
-http_handler console_version, console_ca, console_audit;
+http_handler console_version, console_ca, console_audit, console_denied;
 http_handler console_session_show, console_session_start, console_session_end;
 http_handler console_password;
 http_handler console_users_list, console_users_create, console_user_show, console_user_edit,

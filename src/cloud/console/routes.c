@@ -49,6 +49,7 @@ const struct http_route console_routes[] = {
 	{"DELETE", SA "/service-keys/{name}", console_key_delete, EDIT, "Delete a service key", NULL, NULL, 0},
 	{"GET", V1 "/ca", console_ca, ACCESS_ANYBODY, "The CA's certificates and the root's pin", NULL, JSON, 0},
 	{"GET", V1 "/audit", console_audit, READ_USERS, "The audit log, newest first", NULL, JSON, 0},
+	{"GET", V1 "/audit/denied", console_denied, READ_USERS, "Denied attempts, newest first", NULL, JSON, 0},
 	{NULL, NULL, NULL, 0, NULL, NULL, NULL, 0},
 	/* clang-format on */
 };

@@ -53,6 +53,61 @@ static void entries_come_newest_first_below_a_number(void **state)
 	assert_int_equal(seen.last, 1);
 }
 
+static void deny(struct store *s, const char *node, const char *who)
+{
+	struct err err;
+
+	store_set_node(s, node);
+	assert_ok(store_denied(s, &(struct change_audit){.who = str_of(who), .what = STR("denied")},
+			       &err),
+		  &err);
+}
+
+struct page {
+	char seen[200], node[16];
+	struct audit_place last;
+	int64_t at_ms;
+};
+
+static void see_denied(const struct audit_entry *e, void *user)
+{
+	struct page *p = user;
+	size_t used = strlen(p->seen);
+
+	snprintf(p->seen + used, sizeof(p->seen) - used, "%.*s/%.*s ", STR_ARGS(e->node),
+		 STR_ARGS(e->audit.who));
+	assert_true(p->at_ms == 0 || e->at_ms <= p->at_ms);
+	p->at_ms = e->at_ms;
+	assert_true(str_copy(e->node, p->node, sizeof(p->node)));
+	p->last = (struct audit_place){e->at_ms, str_of(p->node), e->n};
+}
+
+/* One page at a time gives the same as all at once, though some have the same millisecond. */
+static void denied_attempts_of_all_nodes_come_in_pages(void **state)
+{
+	struct database *d = *state;
+	const struct migration_set sets[] = {{"store", store_migrations}};
+	struct page all = {0}, pages = {0};
+	struct err err;
+
+	assert_ok(store_migrate(d->store, sets, COUNT(sets), &err), &err);
+	for (int i = 0; i < 3; i++) {
+		deny(d->store, "b", i == 0 ? "b0" : i == 1 ? "b1" : "b2");
+		deny(d->store, "a", i == 0 ? "a0" : i == 1 ? "a1" : "a2");
+	}
+	assert_ok(store_denied_each(d->store, NULL, 100, see_denied, &all, &err), &err);
+	assert_ok(store_denied_each(d->store, NULL, 1, see_denied, &pages, &err), &err);
+	for (int i = 1; i < 6; i++) {
+		assert_ok(store_denied_each(d->store, &pages.last, 1, see_denied, &pages, &err),
+			  &err);
+	}
+	assert_string_equal(pages.seen, all.seen);
+	assert_int_equal(strlen(all.seen), 6 * strlen("a/a0 "));
+	size_t before = strlen(pages.seen);
+	assert_ok(store_denied_each(d->store, &pages.last, 9, see_denied, &pages, &err), &err);
+	assert_int_equal(strlen(pages.seen), before);
+}
+
 static void a_row_is_known_by_its_hash(void **state)
 {
 	struct database *d = *state;
@@ -80,6 +135,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		ON_BOTH(entries_come_newest_first_below_a_number),
+		ON_BOTH(denied_attempts_of_all_nodes_come_in_pages),
 		ON_BOTH(a_row_is_known_by_its_hash),
 	};
 
