@@ -56,6 +56,8 @@ struct str key_spki(const struct key *k);
 NODISCARD bool key_sign(struct key *k, enum key_scheme scheme, struct str message,
 			struct buf *signature, struct err *err);
 bool key_is_rsa(const struct key *k);
+/* Whether `signature` is one of the key `spki` (ECDSA and RSA) over `message`. */
+bool key_verify(struct str spki, enum key_scheme scheme, struct str message, struct str signature);
 
 /* ---- for the key process and for tests only: keys with private bits in this process ---- */
 enum key_kind {

@@ -143,15 +143,28 @@ static bool fits(const struct scheme *s, EVP_PKEY *pkey)
 	return EVP_PKEY_is_a(pkey, s->rsa ? "RSA" : "EC") == 1;
 }
 
+static const struct scheme *find_scheme(enum key_scheme scheme)
+{
+	for (size_t i = 0; i < COUNT(schemes); i++) {
+		if (schemes[i].scheme == scheme) {
+			return &schemes[i];
+		}
+	}
+	return NULL;
+}
+
+static bool pads(const struct scheme *s, EVP_PKEY_CTX *pctx)
+{
+	return !s->pss || (EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+			   EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1);
+}
+
 static bool start(EVP_MD_CTX *ctx, const struct scheme *s, EVP_PKEY *pkey)
 {
 	EVP_PKEY_CTX *pctx = NULL;
 
-	if (EVP_DigestSignInit_ex(ctx, &pctx, s->digest, NULL, NULL, pkey, NULL) != 1) {
-		return false;
-	}
-	return !s->pss || (EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1 &&
-			   EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1);
+	return EVP_DigestSignInit_ex(ctx, &pctx, s->digest, NULL, NULL, pkey, NULL) == 1 &&
+	       pads(s, pctx);
 }
 
 bool local_key_sign(const struct local_key *k, enum key_scheme scheme, struct str message,
@@ -160,13 +173,8 @@ bool local_key_sign(const struct local_key *k, enum key_scheme scheme, struct st
 	AUTO(EVP_MD_CTX_free) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	unsigned char bytes[KEY_SIGNATURE_MAX];
 	size_t len = sizeof bytes;
-	const struct scheme *s = NULL;
+	const struct scheme *s = find_scheme(scheme);
 
-	for (size_t i = 0; i < COUNT(schemes); i++) {
-		if (schemes[i].scheme == scheme) {
-			s = &schemes[i];
-		}
-	}
 	if (s == NULL || !fits(s, k->pkey)) {
 		return err_set(err, ERR_CONFIG, "the key cannot sign with scheme 0x%04x",
 			       (unsigned)scheme);
@@ -178,6 +186,25 @@ bool local_key_sign(const struct local_key *k, enum key_scheme scheme, struct st
 	}
 	buf_add(signature, bytes, len);
 	return !buf_failed(signature) || err_set(err, ERR_LIMIT, "no room for the signature");
+}
+
+bool key_verify(struct str spki, enum key_scheme scheme, struct str message, struct str signature)
+{
+	struct err ignored;
+	AUTO(EVP_PKEY_free) EVP_PKEY *pkey = ossl_public_key(spki, &ignored);
+	AUTO(EVP_MD_CTX_free) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	const struct scheme *s = find_scheme(scheme);
+	EVP_PKEY_CTX *pctx = NULL;
+
+	bool ok = pkey != NULL && ctx != NULL && s != NULL && s->digest != NULL && fits(s, pkey) &&
+		  EVP_DigestVerifyInit_ex(ctx, &pctx, s->digest, NULL, NULL, pkey, NULL) == 1 &&
+		  pads(s, pctx) &&
+		  EVP_DigestVerify(ctx, (const unsigned char *)(signature.len ? signature.at : ""),
+				   signature.len,
+				   (const unsigned char *)(message.len ? message.at : ""),
+				   message.len) == 1;
+	ossl_forget();
+	return ok;
 }
 
 bool local_key_signer(void *user, enum key_scheme scheme, struct str message, struct buf *signature,

@@ -99,6 +99,8 @@ static const struct dispatch_row table[KEYS_OPERATIONS] = {
 			     4 + WRAPPED_MOST + KEYS_BINDING_MAX, dispatch_stage_seal},
 	[KEYS_STAGE_SEAL_CLASS] = {4 + 1, 4 + 1, dispatch_stage_seal_class},
 	[KEYS_STAGE_END] = {0, 0, dispatch_stage_end},
+	[KEYS_ANCHOR] = {4 + 1 + 8 + ANCHOR_HASH, 4 + ANCHOR_CHAIN_MAX + 8 + ANCHOR_HASH,
+			 dispatch_anchor},
 };
 
 /* What the server does about it; a malformed message is not answered with more. */

@@ -6,6 +6,7 @@
  * Threads: any, at once, each with a struct dispatch of its own when it stages.
  */
 #include "keyd/keyring.h"
+#include "keyd/log_book.h"
 #include "keyd/serials.h"
 #include "keyd/stage.h"
 
@@ -15,6 +16,7 @@ struct dispatch {
 	struct keyring *keys;
 	struct serials *serials;
 	int64_t (*now)(void);    /* Unix seconds */
+	struct log_book *book;   /* the anchor; NULL: none is kept */
 	struct nursery *nursery; /* NULL: nothing is staged, and keys are made in this process */
 	struct stage *stage;     /* of this socket; NULL: nothing is staged */
 };

@@ -231,7 +231,7 @@ enum keys_status dispatch_entries_check(const struct dispatch *d, struct rd *in,
 	return rd_done(in) ? KEYS_OK : dispatch_malformed(err);
 }
 
-/* ---- MACs ---- */
+/* ---- MACs, and the anchor ---- */
 
 enum keys_status dispatch_mac(const struct dispatch *d, struct rd *in, struct buf *out,
 			      struct err *err)
@@ -253,4 +253,22 @@ enum keys_status dispatch_mac(const struct dispatch *d, struct rd *in, struct bu
 	data_key_mac(&k, label, message, mac);
 	buf_add(out, mac, sizeof(mac));
 	return KEYS_OK;
+}
+
+enum keys_status dispatch_anchor(const struct dispatch *d, struct rd *in, struct buf *out UNUSED,
+				 struct err *err)
+{
+	struct str chain = rd_blob(in, ANCHOR_CHAIN_MAX);
+	int64_t n = (int64_t)rd_u64(in);
+	struct str hash = rd_bytes(in, ANCHOR_HASH);
+
+	if (!rd_done(in)) {
+		return dispatch_malformed(err);
+	}
+	if (d->book == NULL) {
+		return dispatch_refuse(err, "no anchor is kept here");
+	}
+	return log_book_add(d->book, d->now(), chain, n, (const uint8_t *)hash.at, err)
+		       ? KEYS_OK
+		       : KEYS_REFUSED;
 }

@@ -1,5 +1,6 @@
 #include "keys/entries.h"
 
+#include "keys/anchor.h"
 #include "keys/binding.h"
 #include "keys/call.h"
 
@@ -256,7 +257,7 @@ bool keys_entry_open(struct keys_client *c, const struct keys_entry *entry, stru
 	return true;
 }
 
-/* ---- MACs ---- */
+/* ---- MACs, and the anchor ---- */
 
 bool keys_mac(struct keys_client *c, struct str tenant, struct str wrapped, const char *label,
 	      struct str message, uint8_t mac[static KEYS_MAC], struct err *err)
@@ -277,4 +278,17 @@ bool keys_mac(struct keys_client *c, struct str tenant, struct str wrapped, cons
 	}
 	memcpy(mac, answer.at, KEYS_MAC);
 	return true;
+}
+
+bool keys_anchor(struct keys_client *c, struct str chain, int64_t n, const uint8_t hash[static 32],
+		 struct err *err)
+{
+	AUTO_BUF struct buf request = BUF(KIB(1));
+	AUTO_BUF struct buf answer = BUF(ANSWER_SMALL);
+
+	wr_u8(&request, KEYS_ANCHOR);
+	wr_blob(&request, chain);
+	wr_u64(&request, (uint64_t)n);
+	buf_add(&request, hash, ANCHOR_HASH);
+	return ask(c, &request, &answer, err);
 }

@@ -171,14 +171,11 @@ NODISCARD bool keys_mac(struct keys_client *c, struct str tenant, struct str wra
 			const char *label, struct str message, uint8_t mac[static KEYS_MAC],
 			struct err *err);
 /*
- * Notes that the audit's head was `n` with that hash: one signed line in keyd's append-only file
- * "anchor". It may lag behind the database and never leads. A smaller n than the last line's is
- * refused (the database was rolled back); the same n with another hash too.
- *
- *     2026-11-22T03:10:00Z 4711 {hash, hex} {ECDSA P-256 signature, base64}
- *
- * The file's first line is "drawbridge anchor 1 {SPKI, base64}": what verifies the rest. A chain of
- * its own: each signature also covers the line before.
+ * Notes that the head of `chain` ("head": the audit of changes; a node's own chains by other names)
+ * was `n` with that hash: one signed line in keyd's append-only file "anchor" (keys/anchor.h),
+ * which is on disk when this returns. It may lag behind the database and never leads: only what is
+ * committed is noted. ERR_CONFLICT for a smaller n than the last line's (the database was rolled
+ * back), and for the same n with another hash.
  */
 NODISCARD bool keys_anchor(struct keys_client *c, struct str chain, int64_t n,
 			   const uint8_t hash[static 32], struct err *err);

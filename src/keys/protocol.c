@@ -58,6 +58,7 @@ static const char *const operation_names[KEYS_OPERATIONS] = {
 	"seal what was uploaded",
 	"seal an uploaded key",
 	"end an upload",
+	"anchor the audit",
 };
 
 bool keys_allows(enum keys_class class_, enum keys_purpose purpose)

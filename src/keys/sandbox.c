@@ -191,6 +191,7 @@ static const int keyd_allowed[] = {
 	SCMP_SYS(newfstatat),
 	SCMP_SYS(lseek),
 	SCMP_SYS(pread64),
+	SCMP_SYS(pwrite64),
 	SCMP_SYS(fsync),
 	SCMP_SYS(ftruncate),
 	SCMP_SYS(renameat),

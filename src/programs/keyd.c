@@ -104,6 +104,7 @@ static bool run(const struct settings *s, struct err *err)
 	size_t n;
 	AUTO(vault_free) struct vault *vault = NULL;
 	AUTO(serials_close) struct serials *serials = NULL;
+	AUTO(log_book_close) struct log_book *book = NULL;
 	AUTO(keyring_free) struct keyring *keys = NULL;
 	AUTO(nursery_free) struct nursery *nursery = NULL;
 	const char *writable[] = {s->folder, NULL};
@@ -124,7 +125,7 @@ static bool run(const struct settings *s, struct err *err)
 		.calls = SANDBOX_KEYD, .readable = readable, .writable = writable};
 	if (!harden_user(s->user, dir, err) || !start_nursery(s, fds, n, dir, &nursery, err) ||
 	    !sandbox_enter(&sandbox, err) || !open_vault(s, dir, &vault, err) ||
-	    !serials_open(dir, &serials, err)) {
+	    !serials_open(dir, &serials, err) || !log_book_open(vault, dir, &book, err)) {
 		return false;
 	}
 	crash_points_in(s->folder);
@@ -132,6 +133,7 @@ static bool run(const struct settings *s, struct err *err)
 	const struct dispatch d = {.vault = vault,
 				   .keys = keys,
 				   .serials = serials,
+				   .book = book,
 				   .now = clock_unix,
 				   .nursery = nursery};
 	log_debug("the key process is ready", LOG_INT("sockets", n));

@@ -16,6 +16,7 @@ struct place {
 	struct vault *vault;
 	struct keyring *keys;
 	struct serials *serials;
+	struct log_book *book;
 	struct dispatch dispatch;
 };
 
@@ -38,18 +39,25 @@ static inline void place_open(struct place *p)
 	p->dir = open(p->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_ok(vault_open(place_master(), ~0U, &p->vault, &err), &err);
 	assert_ok(serials_open(p->dir, &p->serials, &err), &err);
+	assert_ok(log_book_open(p->vault, p->dir, &p->book, &err), &err);
 	p->keys = keyring_new(8);
-	p->dispatch = (struct dispatch){
-		.vault = p->vault, .keys = p->keys, .serials = p->serials, .now = place_now};
+	p->dispatch = (struct dispatch){.vault = p->vault,
+					.keys = p->keys,
+					.serials = p->serials,
+					.book = p->book,
+					.now = place_now};
 }
 
 static inline void place_close(struct place *p)
 {
 	serials_close(p->serials);
+	log_book_close(p->book);
 	keyring_free(p->keys);
 	vault_free(p->vault);
 	(void)unlinkat(p->dir, "serials", 0);
 	(void)unlinkat(p->dir, "check", 0);
+	(void)unlinkat(p->dir, "anchor", 0);
+	(void)unlinkat(p->dir, "anchor.key", 0);
 	close_fd(p->dir);
 	assert_int_equal(rmdir(p->folder), 0);
 }
