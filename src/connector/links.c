@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "base/random.h"
 
 /* ---- names and snapshots ---- */
 
@@ -446,6 +447,7 @@ struct links *links_new(const struct links_settings *settings)
 	atomic_init(&l->refs, 1);
 	atomic_init(&l->dead, false);
 	l->settings = *settings;
+	random_uuid(l->run);
 	l->workers = NEW_ARRAY(struct links_worker, settings->n_workers);
 	for (size_t i = 0; i < settings->n_workers; i++) {
 		l->workers[i] = (struct links_worker){

@@ -59,6 +59,7 @@ struct links {
 	atomic_uint refs;
 	atomic_bool dead;
 	struct links_settings settings;
+	char run[STATE_UUID]; /* of this run of the program */
 	struct links_worker *workers;
 	struct link_row *rows;
 	struct subaccount_set *set;

@@ -100,7 +100,8 @@ static void leave(struct line *line)
 
 /* ---- orders ---- */
 
-static struct dialer_target target_of(const struct subaccount_set *set, const struct subaccount *sa)
+static struct dialer_target target_of(const struct links *l, const struct subaccount_set *set,
+				      const struct subaccount *sa)
 {
 	return (struct dialer_target){
 		.host = sa->host,
@@ -108,6 +109,7 @@ static struct dialer_target target_of(const struct subaccount_set *set, const st
 		.tls = sa->tls,
 		.subaccount = sa->state.subaccount,
 		.instance = set->instance,
+		.run = l->run,
 		.location_id = sa->state.location_id,
 		.proxy_host = set->proxy_host,
 		.proxy_port = set->proxy_port,
@@ -165,7 +167,7 @@ static void line_add(struct links_worker *w, struct subaccount_set *set,
 					 .on_stream = on_stream,
 					 .on_change = on_change,
 					 .user = line};
-	struct dialer_target target = target_of(set, sa);
+	struct dialer_target target = target_of(w->links, set, sa);
 
 	line->worker = w;
 	line->index = index;
@@ -191,7 +193,7 @@ static void apply_line(struct links_worker *w, struct subaccount_set *set,
 	line->seen = true;
 	line_point(line, set, sa);
 	if (!same) {
-		struct dialer_target target = target_of(set, sa);
+		struct dialer_target target = target_of(w->links, set, sa);
 		dialer_retarget(line->dialer, &target);
 	}
 }

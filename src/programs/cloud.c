@@ -218,7 +218,11 @@ static bool open_relay(struct cloud *c, struct err *err)
 		.control = c->loop,
 		.jobs = c->relay_jobs,
 	};
-	return relay_new(&settings, &c->rooms.relay, err);
+	if (!relay_new(&settings, &c->rooms.relay, err)) {
+		return false;
+	}
+	cloud_set_relay_policy(c);
+	return true;
 }
 
 static bool open_listeners(struct cloud *c, struct err *err)

@@ -73,6 +73,14 @@ static bool check_relay_host(const struct cloud_options *o, struct err *err)
 	return true;
 }
 
+void cloud_set_relay_policy(struct cloud *c)
+{
+	if (c->rooms.relay != NULL) {
+		relay_set_policy(c->rooms.relay, c->options.certificate_grace / 1000,
+				 strcmp(c->options.expired_tunnels, "drain") == 0);
+	}
+}
+
 bool cloud_check(const struct cloud_options *o, struct err *err)
 {
 	static const char *const roles[] = {"all", "control"};
@@ -83,6 +91,9 @@ bool cloud_check(const struct cloud_options *o, struct err *err)
 			"role relay is not there yet: a relay without the CA's keys cannot get "
 			"its listener's certificate. Run role all on each node, with one "
 			"database and one master key");
+	}
+	if (strcmp(o->expired_tunnels, "stay") != 0 && strcmp(o->expired_tunnels, "drain") != 0) {
+		return err_set(err, ERR_CONFIG, "certificate.expired.tunnels: stay or drain");
 	}
 	for (size_t i = 0; i < COUNT(roles); i++) {
 		if (strcmp(o->role, roles[i]) == 0) {
@@ -267,6 +278,7 @@ static bool take_over(struct cloud *c, struct cloud_options *fresh, struct buf *
 		return false;
 	}
 	(void)options_apply(cloud_option_table, &c->options, fresh, waiting);
+	cloud_set_relay_policy(c);
 	return true;
 }
 

@@ -15,8 +15,9 @@ struct cloud_options {
 	char *proxy_host;   /* what service keys name as the HTTP proxy's host */
 	char *token_url;    /* base URL of the token server in service keys */
 	char *log_level, *log_format;
+	char *expired_tunnels; /* "stay", "drain" */
 	uint32_t workers, job_threads;
-	msec_t certificate_validity, renew_expired, token_validity;
+	msec_t certificate_validity, renew_expired, certificate_grace, token_validity;
 	msec_t client_head_timeout, client_idle_timeout, answer_timeout, drain_timeout;
 	uint32_t tenant_queue_max;
 	struct alert_options alert;

@@ -64,6 +64,8 @@ NODISCARD bool cloud_renew_listeners(struct cloud *c, const char *server_names, 
 /* What may stand behind a tenant's label in Host: names of server.names and of the URLs. */
 NODISCARD bool cloud_name_console(struct cloud *c, struct err *err);
 void cloud_watch_certificates(struct cloud *c);
+/* What the settings say of certificates, handed to the relay. */
+void cloud_set_relay_policy(struct cloud *c);
 void cloud_reload(struct cloud *c);
 
 /* ---- cloud_alerts.c ---- */

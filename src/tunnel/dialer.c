@@ -27,6 +27,7 @@ static void target_fini(struct target *t)
 	free(t->host);
 	free(t->subaccount);
 	free(t->instance);
+	free(t->run);
 	free(t->location_id);
 	free(t->proxy_host);
 	free(t->proxy_user);
@@ -41,6 +42,7 @@ static void target_copy(struct target *t, const struct dialer_target *from)
 		.host = dup_text(from->host),
 		.subaccount = dup_text(from->subaccount),
 		.instance = dup_text(from->instance),
+		.run = dup_text(from->run),
 		.location_id = dup_text(from->location_id),
 		.proxy_host = dup_text(from->proxy_host),
 		.proxy_user = dup_text(from->proxy_user),

@@ -35,6 +35,7 @@ struct dialer_target {
 	uint16_t port;
 	struct tls_config *tls;
 	const char *subaccount, *instance, *location_id;
+	const char *run;        /* UUID of this run of the program; NULL: not said */
 	const char *proxy_host; /* NULL or "": direct */
 	uint16_t proxy_port;
 	const char *proxy_user, *proxy_password; /* Basic; NULL or "": none */

@@ -154,6 +154,7 @@ void lane_greet(struct lane *lane)
 	ptth_write_request(&text, &(struct ptth_request){
 					  .subaccount = str_of(t->subaccount),
 					  .instance = str_of(t->instance),
+					  .run = str_of(t->run),
 					  .location_id = str_of(t->location_id),
 					  .protocol = PTTH_PROTOCOL,
 					  .host = buf_str(&host),

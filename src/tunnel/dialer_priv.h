@@ -14,7 +14,7 @@ enum hop {
 };
 
 struct target { /* a dialer_target that owns its texts */
-	char *host, *subaccount, *instance, *location_id;
+	char *host, *subaccount, *instance, *location_id, *run;
 	char *proxy_host, *proxy_user, *proxy_password;
 	uint16_t port, proxy_port;
 	struct tls_config *tls;

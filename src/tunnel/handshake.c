@@ -18,6 +18,9 @@ void ptth_write_request(struct buf *out, const struct ptth_request *r)
 	buf_add_str(out, STR("Connection: upgrade\r\nUpgrade: ptth\r\nALPN: h2\r\n"));
 	buf_addf(out, "Drawbridge-Protocol: %u\r\nDrawbridge-Instance: %.*s\r\n", r->protocol,
 		 STR_ARGS(r->instance));
+	if (r->run.len > 0) {
+		buf_addf(out, "Drawbridge-Run: %.*s\r\n", STR_ARGS(r->run));
+	}
 	buf_add_str(out, STR("User-Agent: drawbridge-connector/" DRAWBRIDGE_VERSION "\r\n"));
 	if (r->location_id.len > 0) {
 		buf_add_str(out, STR("Drawbridge-Location-Id: "));
@@ -84,6 +87,10 @@ static bool read_numbers(const struct http_head *head, struct ptth_request *out,
 		return err_set(err, ERR_PROTOCOL, "Drawbridge-Protocol is missing or no number");
 	}
 	out->protocol = (unsigned)protocol;
+	out->run = http_value(head, STR("Drawbridge-Run"));
+	if (!str_is_uuid(out->run)) {
+		out->run = STR("");
+	}
 	out->instance = http_value(head, STR("Drawbridge-Instance"));
 	if (!str_is_uuid(out->instance)) {
 		return err_set(err, ERR_PROTOCOL, "Drawbridge-Instance is missing or no UUID");

@@ -16,8 +16,10 @@ enum {
 };
 
 struct ptth_request {
-	struct str subaccount;  /* UUID from the path */
-	struct str instance;    /* UUID */
+	struct str subaccount; /* UUID from the path */
+	struct str instance;   /* UUID */
+	struct str
+		run; /* UUID of this run of it (Drawbridge-Run), tells copies apart; may be empty */
 	struct str location_id; /* decoded */
 	unsigned protocol;
 	struct str host;

@@ -115,9 +115,9 @@ static void an_owner_enrols_and_the_certificate_renews_itself(void **state)
 	assert_true(str_eq(buf_str(&s.result.anchors), ca_root_pem(s.w.ca)));
 	assert_ok(cert_read_pem(buf_str(&s.result.chain), &first, &err), &err);
 	assert_true(str_ends(str_of(first.uri), STR("/connector/" WORLD_INSTANCE)));
-	assert_ok(
-		directory_certificate_confirm(s.w.store, str_of(first.serial), clock_unix(), &err),
-		&err);
+	assert_ok(directory_certificate_confirm(s.w.store, str_of(first.serial), clock_unix(),
+						DIRECTORY_SUPERSEDE_GRACE_S, &err),
+		  &err);
 
 	buf_add_str(&old, buf_str(&s.result.chain));
 	const struct enrol_proof renewal = {.chain_pem = buf_str(&old), .key = s.w.key};

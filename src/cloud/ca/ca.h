@@ -20,7 +20,7 @@ enum {
 	CA_ROOT_DAYS = 20 * 365,
 	CA_ISSUING_DAYS = 10 * 365,
 	CA_LEAF_DAYS = 365,           /* default validity of connectors and listeners */
-	CA_LEAF_LEAST_S = 120,        /* shortest validity of a connector's certificate */
+	CA_LEAF_LEAST_S = 5,          /* shortest validity of a connector's certificate */
 	CA_LEAF_MOST_S = 825 * 86400, /* longest, not-before included */
 	CA_BACKDATE_S = 3600,         /* not-before lies so far back: clocks differ */
 };

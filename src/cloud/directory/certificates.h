@@ -22,7 +22,7 @@ const char *directory_cert_state_name(enum directory_cert_state state); /* "acti
 enum {
 	DIRECTORY_UNCONFIRMED_MAX =
 		3, /* of a subaccount and instance; a further one replaces the oldest */
-	DIRECTORY_SUPERSEDE_GRACE_S = 600, /* the old one opens tunnels this much longer */
+	DIRECTORY_SUPERSEDE_GRACE_S = 600, /* default of certificate.grace */
 	DIRECTORY_RENEW_EXPIRED_DAYS = 30, /* default of certificate.renew.expired */
 };
 
@@ -57,9 +57,10 @@ NODISCARD bool directory_spiffe_read(struct str uri, struct str *region_host,
  */
 NODISCARD bool directory_certificate_record(struct store *s, const struct directory_actor *actor,
 					    const struct directory_certificate *c, struct err *err);
-/* A tunnel opened with it. Costs one read when it was confirmed before. */
+/* A tunnel opened with it; older ones of its connector open none from `grace_s` seconds later on.
+ * Costs one read when it was confirmed before. */
 NODISCARD bool directory_certificate_confirm(struct store *s, struct str serial, int64_t now,
-					     struct err *err);
+					     int64_t grace_s, struct err *err);
 /* Idempotent. ERR_MISSING. `subaccount` must be its own. */
 NODISCARD bool directory_certificate_revoke(struct store *s, const struct directory_actor *actor,
 					    struct str subaccount, struct str serial, int64_t now,

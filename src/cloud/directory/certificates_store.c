@@ -181,7 +181,7 @@ bool directory_certificate_record(struct store *s, const struct directory_actor 
 struct marking {
 	const struct directory_actor *actor;
 	struct str subaccount, serial;
-	int64_t now;
+	int64_t now, grace_s;
 	bool nothing_to_do;
 };
 
@@ -198,14 +198,13 @@ static bool mark_confirmed(struct db *db, const struct marking *m, int64_t *chan
 
 static bool supersede_older(struct db *db, const struct marking *m, struct err *err)
 {
-	struct query q = {
-		.sql = "UPDATE certificate SET supersede_at = $2, superseded_by = $1"
-		       " WHERE supersede_at = 0 AND revoked = 0 AND EXISTS (SELECT 1 FROM"
-		       " certificate c WHERE c.serial = $1 AND c.subaccount = "
-		       "certificate.subaccount"
-		       " AND c.instance = certificate.instance AND c.n > certificate.n)",
-		.params = {QUERY_TEXT(m->serial), QUERY_INT(m->now + DIRECTORY_SUPERSEDE_GRACE_S)},
-		.n_params = 2};
+	struct query q = {.sql = "UPDATE certificate SET supersede_at = $2, superseded_by = $1"
+				 " WHERE supersede_at = 0 AND revoked = 0 AND EXISTS (SELECT 1 FROM"
+				 " certificate c WHERE c.serial = $1 AND c.subaccount = "
+				 "certificate.subaccount"
+				 " AND c.instance = certificate.instance AND c.n > certificate.n)",
+			  .params = {QUERY_TEXT(m->serial), QUERY_INT(m->now + m->grace_s)},
+			  .n_params = 2};
 
 	return query_run(db, &q, NULL, err);
 }
@@ -238,9 +237,10 @@ static bool confirm(struct db *db, struct change *change, void *user, struct err
 	return true;
 }
 
-bool directory_certificate_confirm(struct store *s, struct str serial, int64_t now, struct err *err)
+bool directory_certificate_confirm(struct store *s, struct str serial, int64_t now, int64_t grace_s,
+				   struct err *err)
 {
-	struct marking m = {.serial = serial, .now = now};
+	struct marking m = {.serial = serial, .now = now, .grace_s = grace_s};
 	struct directory_certificate c;
 
 	if (!directory_certificate_find(s, serial, &c, err)) {

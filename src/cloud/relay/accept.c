@@ -307,6 +307,28 @@ static bool judge(struct http_call *call, struct relay *r, struct ptth_request *
 	return false;
 }
 
+/* False: two copies of one machine fight, and this one is refused; answered. */
+static bool is_no_copy(struct http_call *call, struct relay *r, const struct ptth_request *req)
+{
+	char key[REGISTRY_KEY_MAX];
+
+	if (!registry_key(req->subaccount, req->location_id, key) ||
+	    holds_admits_run(r->holds, str_of(key), req->run, call->peer_cert->not_before,
+			     clock_now())) {
+		return true;
+	}
+	log_error("two copies of one installation fight for a location, the holder stays",
+		  LOG_STR("subaccount", req->subaccount), LOG_STR("instance", req->instance));
+	note_denied(call, r, req, 409, "a copy of an installation that is connected");
+	http_answer_field(call, "Drawbridge-Refusal", STR("copy"));
+	http_problem(call, 409,
+		     "another machine with the same identity (installation %.*s) is connected: "
+		     "one is a copy of the other. Stop one of them; if this one is to stay, "
+		     "refresh its certificate, which locks the other one out.",
+		     STR_ARGS(req->instance));
+	return false;
+}
+
 /* ---- handing over ---- */
 
 struct admission {
@@ -431,13 +453,22 @@ static bool note_arrival(struct http_call *call, struct relay *r, const struct p
 	note_version(call->head, seen.version, sizeof(seen.version));
 	address_format(&call->peer, seen.address, sizeof(seen.address));
 	if (!directory_certificate_confirm(r->settings.store, str_of(call->peer_cert->serial),
-					   clock_unix(), &err) ||
+					   clock_unix(), atomic_load(&r->grace_s), &err) ||
 	    !directory_connector_seen(r->settings.store, &seen, clock_unix(), &err) ||
 	    !store_head(r->settings.store, head, &err)) {
 		refuse_later(call, "2", &err);
 		return false;
 	}
 	return true;
+}
+
+static void note_run(const struct http_call *call, struct relay *r, const struct ptth_request *req)
+{
+	char key[REGISTRY_KEY_MAX];
+
+	if (registry_key(req->subaccount, req->location_id, key)) {
+		holds_note_run(r->holds, str_of(key), req->run, call->peer_cert->not_before);
+	}
 }
 
 static bool place(struct http_call *call, struct relay *r, const struct ptth_request *req,
@@ -449,6 +480,7 @@ static bool place(struct http_call *call, struct relay *r, const struct ptth_req
 	a->relay = r;
 	a->facts.id = atomic_fetch_add(&r->next_id, 1) + 1;
 	a->facts.since = head;
+	a->facts.not_after = call->peer_cert->not_after;
 	if (!holds_begin(r->holds, req->subaccount, req->location_id, req->instance, &a->worker,
 			 &a->facts.replaces, &err)) {
 		free(a);
@@ -460,6 +492,7 @@ static bool place(struct http_call *call, struct relay *r, const struct ptth_req
 		    str_copy(req->location_id, a->facts.location, sizeof(a->facts.location)) &&
 		    str_copy(req->instance, a->facts.instance, sizeof(a->facts.instance));
 	snprintf(a->facts.serial, sizeof(a->facts.serial), "%s", call->peer_cert->serial);
+	note_run(call, r, req);
 	if (!fits) {
 		abandon(a);
 		http_problem(call, 400, "subaccount, instance or location ID is too long");
@@ -485,8 +518,8 @@ static void accept_tunnel(struct http_call *call)
 		refuse_later(call, "1", &err);
 		return;
 	}
-	if (judge(call, r, &req) && claim(call, r, &req) && note_arrival(call, r, &req, &head) &&
-	    place(call, r, &req, head)) {
+	if (judge(call, r, &req) && claim(call, r, &req) && is_no_copy(call, r, &req) &&
+	    note_arrival(call, r, &req, &head) && place(call, r, &req, head)) {
 		welcome(call, r, &req);
 	}
 }

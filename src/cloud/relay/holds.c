@@ -10,6 +10,9 @@ struct hold {
 	size_t n_live, total;
 	msec_t takeovers[HOLDS_TAKEOVERS_MAX]; /* times of the last ones; 0: none */
 	size_t takeover_at;
+	char run[DIRECTORY_UUID]; /* of the installation that opened tunnels last; "": unknown */
+	int64_t not_before;       /* of the certificate that it used */
+	msec_t fought_at;         /* another run was refused; 0: never */
 };
 
 /* What one subaccount has, over all its places. */
@@ -280,19 +283,60 @@ size_t holds_places(struct holds *h)
 	return n;
 }
 
-bool holds_takeover(struct holds *h, struct str key, msec_t now)
+static bool count_takeover(struct hold *p, msec_t now)
 {
-	pthread_mutex_lock(&h->lock);
-	sweep(h, now);
-	struct hold *p = get(h, key);
 	msec_t *oldest = &p->takeovers[p->takeover_at];
 	bool allowed = *oldest == 0 || now - *oldest >= HOLDS_TAKEOVERS_MS;
 	if (allowed) {
 		*oldest = now > 0 ? now : 1;
 		p->takeover_at = (p->takeover_at + 1) % HOLDS_TAKEOVERS_MAX;
 	}
+	return allowed;
+}
+
+bool holds_takeover(struct holds *h, struct str key, msec_t now)
+{
+	pthread_mutex_lock(&h->lock);
+	sweep(h, now);
+	bool allowed = count_takeover(get(h, key), now);
 	pthread_mutex_unlock(&h->lock);
 	return allowed;
+}
+
+static bool admits_run(struct hold *p, struct str run, int64_t not_before, msec_t now)
+{
+	if (p == NULL || p->n_live == 0 || run.len == 0 || p->run[0] == '\0' ||
+	    str_eq(run, str_of(p->run)) || not_before > p->not_before) {
+		return true;
+	}
+	bool fights = p->fought_at != 0 && now - p->fought_at < HOLDS_TAKEOVERS_MS;
+	if (!fights && count_takeover(p, now)) {
+		return true;
+	}
+	p->fought_at = now > 0 ? now : 1;
+	return false;
+}
+
+bool holds_admits_run(struct holds *h, struct str key, struct str run, int64_t not_before,
+		      msec_t now)
+{
+	pthread_mutex_lock(&h->lock);
+	bool admitted = admits_run(map_get(h->map, key), run, not_before, now);
+	pthread_mutex_unlock(&h->lock);
+	return admitted;
+}
+
+void holds_note_run(struct holds *h, struct str key, struct str run, int64_t not_before)
+{
+	pthread_mutex_lock(&h->lock);
+	struct hold *p = map_get(h->map, key);
+	if (p != NULL && !str_copy(run, p->run, sizeof(p->run))) {
+		p->run[0] = '\0';
+	}
+	if (p != NULL) {
+		p->not_before = not_before;
+	}
+	pthread_mutex_unlock(&h->lock);
 }
 
 bool holds_claim(struct holds *h, struct str key, struct directory_claim *out)

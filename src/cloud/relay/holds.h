@@ -43,6 +43,15 @@ int holds_find(struct holds *h, struct str key, unsigned but);
 size_t holds_total(struct holds *h);
 /* False: too many take-overs of this place lately. Counts this one if it is allowed. */
 bool holds_takeover(struct holds *h, struct str key, msec_t now);
+/*
+ * May this run of the place's installation open tunnels beside those that are there? A copy of a
+ * machine has its installation and certificate, and takes its tunnels; each would take them back
+ * for ever. So after HOLDS_TAKEOVERS_MAX changes within a minute the run that holds them stays,
+ * until the other one was silent for a minute, or comes with a newer certificate.
+ */
+bool holds_admits_run(struct holds *h, struct str key, struct str run, int64_t not_before,
+		      msec_t now);
+void holds_note_run(struct holds *h, struct str key, struct str run, int64_t not_before);
 size_t holds_places(struct holds *h); /* that are remembered */
 /* The claim of one place as it is now; false when it has no tunnel. */
 NODISCARD bool holds_claim(struct holds *h, struct str key, struct directory_claim *out);

@@ -291,6 +291,12 @@ static void on_tunnel(void *user, const struct worker_tunnel_facts *facts, bool 
 
 /* ---- life ---- */
 
+void relay_set_policy(struct relay *r, int64_t grace_s, bool drain_expired)
+{
+	atomic_store(&r->grace_s, grace_s);
+	atomic_store(&r->drain_expired, drain_expired);
+}
+
 static void *run_thread(void *user)
 {
 	struct relay_thread *t = user;
@@ -318,6 +324,7 @@ static bool make_thread(struct relay *r, unsigned i, const char *where, const ch
 		.limits = r->settings.limits,
 		.denials = r->settings.denials,
 		.directory = r->settings.directory,
+		.drain_expired = &r->drain_expired,
 		.on_tunnel = on_tunnel,
 		.on_leaving = on_leaving,
 		.elsewhere = find_elsewhere,
@@ -398,6 +405,7 @@ bool relay_new(const struct relay_settings *settings, struct relay **out, struct
 	keep_texts(r);
 	r->n = settings->workers < 1 ? 1 : settings->workers;
 	r->n = r->n > RELAY_WORKERS_MAX ? RELAY_WORKERS_MAX : r->n;
+	relay_set_policy(r, DIRECTORY_SUPERSEDE_GRACE_S, false);
 	r->holds = holds_new(r->n, str_of(settings->node));
 	if (!directory_claim_release_node(settings->store, str_of(settings->node), err) ||
 	    !make_threads(r, err) || !start_threads(r, err)) {

@@ -53,6 +53,10 @@ NODISCARD bool relay_new(const struct relay_settings *settings, struct relay **o
 /* Closes everything, joins the workers, gives the claims back. After the tunnel listener's server
  * was closed, before the jobs are freed; turns the control loop until its own jobs came home. */
 void relay_free(struct relay *r);
+/* Settings that change while it runs; any thread. `grace_s`: how long older certificates may open
+ * tunnels after a newer one did. `drain_expired`: tunnels whose certificate expired are drained,
+ * not left to end by themselves. */
+void relay_set_policy(struct relay *r, int64_t grace_s, bool drain_expired);
 uint16_t relay_proxy_port(const struct relay *r);
 uint16_t relay_tls_port(const struct relay *r); /* 0: nowhere */
 

@@ -24,6 +24,8 @@ struct relay {
 	_Atomic uint64_t next_id;
 	_Atomic unsigned jobs_out; /* jobs that know the relay */
 	_Atomic bool draining, ending;
+	_Atomic bool drain_expired; /* workers look at it */
+	_Atomic int64_t grace_s;
 	_Atomic unsigned probes; /* of RELAY_PROBES_MAX */
 	struct loop_timer renew, drain_check;
 	msec_t drain_until;

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "cloud/relay/front.h"
 #include "http/h1_engine.h"
@@ -64,10 +65,28 @@ static void cut_forbidden(struct worker *w)
 	}
 }
 
+static void leave(struct worker_tunnel *t);
+
+/* Nobody is cut: streams end by themselves, and the connector hears why at its next dial. */
+static void drain_expired(struct worker *w)
+{
+	int64_t now = clock_unix();
+
+	for (struct worker_tunnel *t = w->tunnels; t != NULL; t = t->next) {
+		if (t->facts.not_after != 0 && now > t->facts.not_after && !t->draining) {
+			leave(t);
+			tunnel_drain(t->tunnel, WORKER_REPLACED_MS);
+		}
+	}
+}
+
 static void on_sweep(struct loop_timer *timer)
 {
 	struct worker *w = CONTAINER_OF(timer, struct worker, sweep);
 
+	if (w->settings.drain_expired != NULL && atomic_load(w->settings.drain_expired)) {
+		drain_expired(w);
+	}
 	(void)worker_snapshot(w);
 	if (w->view.number != w->swept) {
 		w->swept = w->view.number;

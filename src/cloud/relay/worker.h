@@ -38,7 +38,8 @@ struct worker_tunnel_facts {
 	char location[DIRECTORY_LOCATION_MAX];
 	char instance[DIRECTORY_UUID];
 	char serial[CERT_SERIAL_MAX * 3 + 1];
-	int64_t since; /* the directory's head when it was admitted */
+	int64_t since;     /* the directory's head when it was admitted */
+	int64_t not_after; /* of the certificate; 0: not looked at (tests) */
 	bool replaces; /* its installation has one too many with it: the oldest here is drained */
 };
 
@@ -69,6 +70,7 @@ struct worker_settings {
 	struct relay_limits limits;
 	struct denials *denials;         /* lent; NULL: not noted */
 	struct snapshot_cell *directory; /* lent */
+	_Atomic bool *drain_expired;     /* lent; NULL: expired certificates do not end tunnels */
 	/* Called on the worker's loop. */
 	void (*on_tunnel)(void *user, const struct worker_tunnel_facts *facts, bool up,
 			  const char *why);

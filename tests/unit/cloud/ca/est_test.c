@@ -295,9 +295,9 @@ static void enrolled(struct world *w, int64_t not_before_ago, int64_t validity,
 	assert_ok(ca_open(&s, clock_unix(), &ca, &err), &err);
 	assert_ok(ca_issue_connector(ca, &want, clock_unix() - not_before_ago, &der, &err), &err);
 	assert_ok(cert_read_der(buf_str(&der), facts, &err), &err);
-	assert_ok(
-		directory_certificate_confirm(w->store, str_of(facts->serial), clock_unix(), &err),
-		&err);
+	assert_ok(directory_certificate_confirm(w->store, str_of(facts->serial), clock_unix(),
+						DIRECTORY_SUPERSEDE_GRACE_S, &err),
+		  &err);
 	ca_close(ca);
 }
 
@@ -334,7 +334,7 @@ static void an_expired_one_may_renew_while_its_days_last(UNUSED void **state)
 	struct answered a = ask(&w, &r);
 	expect_certificate(&w, &a, &renewed);
 	assert_ok(ca_set_policy(w.ca, 86400, 0, &err), &err);
-	assert_false(ca_set_policy(w.ca, 119, 0, &err));
+	assert_false(ca_set_policy(w.ca, CA_LEAF_LEAST_S - 1, 0, &err));
 	assert_int_equal(ask(&w, &r).status, 401);
 	assert_int_equal(ca_count(w.ca).renewed, 1);
 	assert_int_equal(ca_count(w.ca).refused, 1);

@@ -82,12 +82,16 @@ static void a_certificate_lives_from_unconfirmed_to_retired(void **state)
 
 	assert_int_equal(state_of(s, "01:aa", ISSUED), DIRECTORY_CERT_UNCONFIRMED);
 	assert_int_equal(tunnel(s, &first, ISSUED, &err), DIRECTORY_ADMITTED);
-	assert_ok(directory_certificate_confirm(s, STR("01:aa"), ISSUED, &err), &err);
+	assert_ok(directory_certificate_confirm(s, STR("01:aa"), ISSUED,
+						DIRECTORY_SUPERSEDE_GRACE_S, &err),
+		  &err);
 	assert_int_equal(state_of(s, "01:aa", ISSUED), DIRECTORY_CERT_ACTIVE);
 
 	struct directory_certificate second = record(s, "02:bb", INSTANCE, now);
 	assert_int_equal(state_of(s, "01:aa", now + DAY), DIRECTORY_CERT_ACTIVE);
-	assert_ok(directory_certificate_confirm(s, STR("02:bb"), now, &err), &err);
+	assert_ok(directory_certificate_confirm(s, STR("02:bb"), now, DIRECTORY_SUPERSEDE_GRACE_S,
+						&err),
+		  &err);
 	assert_int_equal(tunnel(s, &first, now + grace - 1, &err), DIRECTORY_ADMITTED);
 	assert_int_equal(tunnel(s, &first, now + grace, &err), DIRECTORY_SUPERSEDED);
 	assert_true(str_contains(str_of(err.text), STR("by serial 02:bb")));
@@ -103,12 +107,17 @@ static void confirming_twice_changes_nothing(void **state)
 	struct err err;
 
 	record(s, "01:aa", INSTANCE, ISSUED);
-	assert_ok(directory_certificate_confirm(s, STR("01:aa"), ISSUED, &err), &err);
+	assert_ok(directory_certificate_confirm(s, STR("01:aa"), ISSUED,
+						DIRECTORY_SUPERSEDE_GRACE_S, &err),
+		  &err);
 	int64_t before = head_of(s);
-	assert_ok(directory_certificate_confirm(s, STR("01:aa"), ISSUED + 5, &err), &err);
+	assert_ok(directory_certificate_confirm(s, STR("01:aa"), ISSUED + 5,
+						DIRECTORY_SUPERSEDE_GRACE_S, &err),
+		  &err);
 	assert_int_equal(head_of(s), before);
-	assert_err(directory_certificate_confirm(s, STR("09:ff"), ISSUED, &err), &err, ERR_MISSING,
-		   "no such certificate");
+	assert_err(directory_certificate_confirm(s, STR("09:ff"), ISSUED,
+						 DIRECTORY_SUPERSEDE_GRACE_S, &err),
+		   &err, ERR_MISSING, "no such certificate");
 }
 
 static void another_installation_is_not_superseded(void **state)
@@ -118,7 +127,9 @@ static void another_installation_is_not_superseded(void **state)
 
 	record(s, "01:aa", OTHER, ISSUED);
 	record(s, "02:bb", INSTANCE, ISSUED);
-	assert_ok(directory_certificate_confirm(s, STR("02:bb"), ISSUED, &err), &err);
+	assert_ok(directory_certificate_confirm(s, STR("02:bb"), ISSUED,
+						DIRECTORY_SUPERSEDE_GRACE_S, &err),
+		  &err);
 	assert_int_equal(state_of(s, "01:aa", ISSUED + DAY), DIRECTORY_CERT_UNCONFIRMED);
 }
 
@@ -275,11 +286,15 @@ static void of_each_connector_the_one_in_use_is_named(void **state)
 	record(s, "01:02", OTHER, ISSUED);
 	used_serials(s, seen);
 	assert_string_equal(seen, "01:01 01:02 ");
-	assert_ok(directory_certificate_confirm(s, STR("01:01"), ISSUED, &err), &err);
+	assert_ok(directory_certificate_confirm(s, STR("01:01"), ISSUED,
+						DIRECTORY_SUPERSEDE_GRACE_S, &err),
+		  &err);
 	record(s, "01:03", INSTANCE, ISSUED + 5); /* not confirmed: the active one counts */
 	used_serials(s, seen);
 	assert_string_equal(seen, "01:01 01:02 ");
-	assert_ok(directory_certificate_confirm(s, STR("01:03"), ISSUED + 9, &err), &err);
+	assert_ok(directory_certificate_confirm(s, STR("01:03"), ISSUED + 9,
+						DIRECTORY_SUPERSEDE_GRACE_S, &err),
+		  &err);
 	used_serials(s, seen);
 	assert_string_equal(seen, "01:02 01:03 ");
 	record(s, "01:04", OTHER, ISSUED + 5); /* of two unconfirmed ones the newer */

@@ -99,7 +99,9 @@ static void superseding_does_not_cut(void **state)
 
 	record(s, "01:aa");
 	record(s, "02:bb");
-	assert_ok(directory_certificate_confirm(s, STR("02:bb"), 1, &err), &err);
+	assert_ok(directory_certificate_confirm(s, STR("02:bb"), 1, DIRECTORY_SUPERSEDE_GRACE_S,
+						&err),
+		  &err);
 	assert_int_equal(judged(s, "01:aa", 0), DIRECTORY_ADMITTED);
 }
 

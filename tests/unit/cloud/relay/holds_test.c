@@ -139,6 +139,34 @@ TEST(the_fourth_take_over_within_a_minute_is_refused)
 	holds_free(h);
 }
 
+TEST(copies_of_a_machine_fight_until_the_holder_stays)
+{
+	struct holds *h = holds_new(1, STR("node"));
+	struct str key = STR("sub/x"), a = STR("run-a"), b = STR("run-b");
+	msec_t now = 1000;
+	bool replace;
+
+	assert_true(holds_admits_run(h, key, a, 5, now));
+	(void)begin(h, "x", "i", &replace);
+	holds_note_run(h, key, a, 5);
+	assert_true(holds_admits_run(h, key, a, 5, now)); /* its second tunnel */
+	for (int i = 0; i < HOLDS_TAKEOVERS_MAX; i++) {
+		struct str next = i % 2 == 0 ? b : a;
+		assert_true(holds_admits_run(h, key, next, 5, now));
+		holds_note_run(h, key, next, 5);
+	}
+	for (int i = 0; i < 10; i++, now += HOLDS_TAKEOVERS_MS / 2) { /* for ever, while it tries */
+		assert_false(holds_admits_run(h, key, a, 5, now));
+		assert_true(holds_admits_run(h, key, b, 5, now));
+	}
+	assert_true(
+		holds_admits_run(h, key, STR(""), 5, now)); /* an older connector says nothing */
+	assert_true(holds_admits_run(h, key, a, 6, now));   /* refreshed: it stays */
+	holds_leaving(h, key, 0, false);
+	assert_true(holds_admits_run(h, key, a, 5, now)); /* the holder is gone */
+	holds_free(h);
+}
+
 TEST(a_place_that_was_taken_over_is_forgotten_after_the_minute)
 {
 	struct holds *h = holds_new(1, STR("node"));
@@ -189,6 +217,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(what_drains_is_neither_found_nor_counted_as_one_too_many),
 	cmocka_unit_test(the_claim_counts_what_is_up_and_goes_with_the_last_tunnel),
 	cmocka_unit_test(the_fourth_take_over_within_a_minute_is_refused),
+	cmocka_unit_test(copies_of_a_machine_fight_until_the_holder_stays),
 	cmocka_unit_test(a_place_that_was_taken_over_is_forgotten_after_the_minute),
 	cmocka_unit_test(a_place_and_a_relay_have_limits),
 };
