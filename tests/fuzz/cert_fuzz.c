@@ -1,5 +1,6 @@
 /* Certificates that strangers present: DER, PEM, PKCS#7. */
 #include "crypto/cert.h"
+#include "crypto/cert_details.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -18,6 +19,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 
 	if (cert_read_der(input, &facts, &err) &&
 	    (!str_is_utf8(str_of(facts.subject)) || facts.serial[0] == '\0')) {
+		__builtin_trap();
+	}
+	AUTO(arena_free) struct arena *arena = arena_new(KIB(4), KIB(256));
+	struct cert_details details;
+	if (cert_details_read(input, arena, &details, &err) &&
+	    (!str_is_utf8(str_of(details.subject)) || !str_is_utf8(str_of(details.issuer)) ||
+	     !str_is_utf8(str_of(details.common_name)))) {
 		__builtin_trap();
 	}
 	(void)!cert_read_pem(input, &facts, &err);

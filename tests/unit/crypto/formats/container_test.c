@@ -15,8 +15,8 @@ static const struct {
 	{"container/certificate.der", CONTAINER_CERTIFICATE_DER},
 	{"container/certificates.der", CONTAINER_CERTIFICATE_DER},
 	{"container/certificate.base64", CONTAINER_CERTIFICATE_DER},
-	{"container/pkcs8.der", CONTAINER_PRIVATE_KEY_DER},
-	{"container/sec1.der", CONTAINER_PRIVATE_KEY_DER},
+	{"private_key/pkcs8.der", CONTAINER_PRIVATE_KEY_DER},
+	{"private_key/sec1.der", CONTAINER_PRIVATE_KEY_DER},
 	{"container/keytool.jks", CONTAINER_JKS},
 	{"container/keytool.jceks", CONTAINER_JCEKS},
 	{"container/openssh", CONTAINER_OPENSSH_KEY},
@@ -106,7 +106,7 @@ static void certificates_come_in_the_order_of_the_file(UNUSED void **state)
 static void keystores_and_keys_are_no_certificates(UNUSED void **state)
 {
 	static const char *const names[] = {"pkcs12/openssl-certificates.p12",
-					    "container/pkcs8.der", "container/sec1.der"};
+					    "private_key/pkcs8.der", "private_key/sec1.der"};
 
 	for (size_t i = 0; i < COUNT(names); i++) {
 		AUTO_BUF struct buf bytes = material(names[i]);
