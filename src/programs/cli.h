@@ -40,6 +40,7 @@ enum cli_kind {
 	CLI_HOST_PORT,  /* host:port: the members {json}Host and {json}Port; "": host and port */
 	CLI_SUBACCOUNT, /* ID, or ID@REGION-HOST: "region/id" in a path of the connector */
 	CLI_RESOURCE,   /* a URL path; as the id of a resource in a path of the connector */
+	CLI_ALIAS,      /* of a keystore's entry; in hex in a path */
 };
 
 struct cli_row {
@@ -157,6 +158,7 @@ bool cli_audit_verify(struct cli_run *run, struct err *err);
 /* ---- cli_keystore.c, cli_keystore_files.c ---- */
 /* Into --to, made new with mode 0644 (public content), or to standard output. */
 NODISCARD bool cli_put_out(struct cli_run *run, struct str bytes, struct err *err);
+bool cli_keystore_preview(struct cli_run *run, struct err *err);
 bool cli_keystore_list(struct cli_run *run, struct err *err);
 bool cli_keystore_show(struct cli_run *run, struct err *err);
 bool cli_keystore_import(struct cli_run *run, struct err *err);

@@ -83,6 +83,12 @@ const struct option cli_option_table[] = {
 	{"country", NULL, CLI_TEXT, false, "C: two letters"},                                       \
 	{"email", NULL, CLI_TEXT, false, "E-mail address"},                                         \
 	{"valid-for", NULL, CLI_TEXT, false, "Validity from now on, such as 730d"}
+#define OF_KEYSTORE OF_CLOUD "/keystore"
+#define CHANGES     "status,alias,kind,owner,notAfter,subject,reason"
+#define ROWS_OF_RESTORE                                                                            \
+	{"backup", "backup", CLI_NUMBER, false, "Number of one of the history; the newest otherwise"}, \
+	{"mode", "mode", CLI_TEXT, false,                                                          \
+	 "replace (entries made since go) or overwrite (they stay)", "replace"}
 #define KEYSTORE_COLUMNS "Alias,Type,Owner,KeyType,KeySize,ValidNotAfter,SubjectDN"
 
 const struct cli_command cli_commands[] = {
@@ -391,6 +397,30 @@ const struct cli_command cli_commands[] = {
 	 .rows = {ROW_TENANT, ROW_ALIAS, {"NEW-ALIAS", NULL, CLI_TEXT, true, "The new one"}}},
 	{.words = "keystore delete", .server = CLI_CLOUD, .run = cli_keystore_delete,
 	 .summary = "Delete an entry; a backup that holds it brings it back", .rows = {ROW_TENANT, ROW_ALIAS}},
+	{.words = "keystore trust-inbound", .server = CLI_CLOUD, .method = "PUT",
+	 .path = OF_KEYSTORE "/entries/{ALIAS}", .summary = "Let a certificate vouch for clients of the TLS proxy, or not",
+	 .columns = CHANGES,
+	 .rows = {ROW_TENANT, {"ALIAS", NULL, CLI_ALIAS, true, "The entry's alias, in any case"},
+		  {"TRUST", "trustedForInbound", CLI_BOOL, true, "on or off"}}},
+	{.words = "keystore backup", .server = CLI_CLOUD, .method = "POST", .path = OF_KEYSTORE "/backups",
+	 .summary = "Back up the tenant's entries; earlier backups stay in the history",
+	 .rows = {ROW_TENANT, {"note", "note", CLI_TEXT, false, "A line for the history", ""}}},
+	{.words = "keystore backups", .server = CLI_CLOUD, .method = "GET", .path = OF_KEYSTORE "/backups",
+	 .summary = "Backups, and what restores saved, newest first", .rows = {ROW_TENANT},
+	 .columns = "backup,kind,current,at,by,entries,note"},
+	{.words = "keystore preview", .server = CLI_CLOUD, .run = cli_keystore_preview,
+	 .summary = "What a restore would do, entry by entry", .columns = CHANGES,
+	 .rows = {ROW_TENANT, ROWS_OF_RESTORE}},
+	{.words = "keystore restore", .server = CLI_CLOUD, .method = "POST", .path = OF_KEYSTORE "/restore",
+	 .summary = "Go back to a backup; what is lost is saved first", .columns = CHANGES,
+	 .rows = {ROW_TENANT, ROWS_OF_RESTORE}},
+	{.words = "keystore undo", .server = CLI_CLOUD, .method = "POST", .path = OF_KEYSTORE "/undo",
+	 .summary = "Undo the last restore", .columns = CHANGES, .rows = {ROW_TENANT}},
+	{.words = "keystore history", .server = CLI_CLOUD, .method = "GET", .path = OF_KEYSTORE "/generations",
+	 .summary = "What happened to the keystore, newest first", .rows = {ROW_TENANT},
+	 .columns = "generation,at,by,what,opened,closed"},
+	{.words = "keystore verify", .server = CLI_CLOUD, .method = "GET", .path = OF_KEYSTORE "/verify",
+	 .summary = "Check every entry against its seal", .rows = {ROW_TENANT}},
 	{.words = "cloud audit denied", .server = CLI_CLOUD, .method = "GET", .path = CLOUD "/audit/denied",
 	 .summary = "Denied attempts, newest first", .columns = "at,who,from,what,object,after"},
 	{.words = "cloud audit", .server = CLI_CLOUD, .method = "GET", .path = CLOUD "/audit",

@@ -16,6 +16,7 @@ static const char *value_word(enum cli_kind kind)
 	case CLI_TEXT:
 	case CLI_SUBACCOUNT:
 	case CLI_RESOURCE:
+	case CLI_ALIAS:
 		return " text";
 	}
 	return "";

@@ -408,3 +408,27 @@ bool cli_keystore_delete(struct cli_run *run, struct err *err)
 	keystore_add_entry(&path, "KeystoreEntries", str_of(cli_value(run, "ALIAS")));
 	return keystore_write(run, "DELETE", &path, STR_NONE, &json, err);
 }
+
+bool cli_keystore_preview(struct cli_run *run, struct err *err)
+{
+	AUTO_BUF struct buf path = BUF(CLI_PATH_MAX - 1);
+	AUTO(json_free) struct json *json = NULL;
+	const char *mode = cli_value(run, "mode");
+	const char *backup = cli_value(run, "backup");
+
+	buf_add_str(&path, STR("/api/drawbridge/v1/subaccounts/"));
+	cli_add_encoded(&path, str_of(cli_value(run, "SUBACCOUNT")));
+	buf_add_str(&path, STR("/keystore/preview"));
+	keystore_add_query(&path, "mode", str_of(mode ? mode : "replace"));
+	if (backup) {
+		keystore_add_query(&path, "backup", str_of(backup));
+	}
+	if (buf_failed(&path)) {
+		return err_set(err, ERR_CONFIG, "the arguments are too long");
+	}
+	if (!cli_call(&run->session, "GET", path.at, STR_NONE, &json, err)) {
+		return false;
+	}
+	cli_print(run, json_get(json, "items"));
+	return true;
+}

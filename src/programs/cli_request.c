@@ -65,6 +65,8 @@ static bool add_parameter(const struct cli_command *c, struct str name, char *co
 	}
 	if (c->rows[row].kind == CLI_RESOURCE) {
 		add_resource(out, value);
+	} else if (c->rows[row].kind == CLI_ALIAS) {
+		buf_add_hex(out, value.at, value.len);
 	} else {
 		cli_add_encoded(out, value);
 	}
@@ -156,6 +158,7 @@ static bool add_member(struct jsonw *w, const struct cli_row *row, struct str va
 	case CLI_SECRET:
 	case CLI_SUBACCOUNT:
 	case CLI_RESOURCE:
+	case CLI_ALIAS:
 		jsonw_key_str(w, row->json, value);
 		return true;
 	}
