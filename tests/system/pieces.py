@@ -1,9 +1,34 @@
 """Small helpers of single tests: a back end whose every byte the test decides, forged tokens."""
 import base64
 import json
+import os
+import signal
 import socket
 import struct
 import threading
+
+from stage import wait_for
+
+
+class LiveSettings:
+    """Settings of the cloud side that change while it runs; made before it starts."""
+
+    def __init__(self, world, **values):
+        self.world, self.path = world, os.path.join(world.folder, "cloud.conf")
+        self.write(values)
+        world.options["cloud"] = ["--config-file", self.path]
+
+    def write(self, values):
+        with open(self.path, "w") as f:
+            f.write("".join(f"{key.replace('_', '.')} = {value}\n" for key, value in values.items()))
+
+    def set(self, **values):
+        """These; all others are the defaults again."""
+        self.write(values)
+        program, awaited = self.world.cloud, "settings were read again"
+        before = program.log(100000).count(awaited)
+        os.kill(program.pid, signal.SIGHUP)
+        wait_for(lambda: program.log(100000).count(awaited) > before, f"\"{awaited}\" in the log", 20)
 
 
 class Backend:

@@ -3,6 +3,7 @@ import os
 import threading
 import time
 
+from pieces import LiveSettings
 from stage import equal, expect, wait_for
 from steady import Steady
 
@@ -13,6 +14,7 @@ UPLOAD_BYTES = 24 << 20
 
 def scene(world):
     world.workers = 2
+    world.live = LiveSettings(world)
     world.bring_up()
 
 
@@ -87,3 +89,22 @@ def case_twenty_refreshes_under_load(world):
     equal(known[serials[-1]]["state"], "active", "the newest certificate")
     for serial in [first, *serials[:-1]]:
         expect(known[serial]["supersededBy"], f"{serial} is not superseded")
+
+
+def case_refreshes_after_expiry(world):
+    """refreshed after its end, by password and by authentication data, under load: no request fails"""
+    path = f"/api/drawbridge/v1/subaccounts/{world.region}/{world.subaccount}"
+    world.admin.must("PUT", path + "/renewal", {"enabled": False})
+    world.live.set(certificate_validity="5s")
+    refresh(world, by_data=True)
+    load = Steady(world)
+    for by_data in (False, True):
+        wait_for(lambda: own(world)["certificate"]["state"] == "expired", "the certificate's end")
+        refresh(world, by_data)
+    wait_for(lambda: own(world)["certificate"]["state"] == "expired", "the certificate's end")
+    world.live.set()
+    refresh(world, by_data=False)
+    load.stop()
+    equal(load.reasons, {}, f"failed requests beside {load.ok} good ones")
+    equal(own(world)["certificate"]["state"], "valid", "the certificate's state")
+    world.admin.must("PUT", path + "/renewal", {"enabled": True})

@@ -4,11 +4,11 @@ forbidden to renew; each state is named, and a refresh mends it. Certificates li
 import contextlib
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import time
 
+from pieces import LiveSettings
 from stage import equal, expect, free_ports, wait_for
 from steady import Steady
 from world import Installation
@@ -19,32 +19,12 @@ CLOUD = "/api/drawbridge/v1"
 
 
 def settings(world, validity="365d", **more):
-    """Settings of the cloud side that change while it runs; the rest goes back to the defaults."""
-    lines = [f"certificate.validity = {validity}"]
-    lines += [f"{key.replace('_', '.')} = {value}" for key, value in more.items()]
-    with open(world.settings_file, "w") as f:
-        f.write("\n".join(lines) + "\n")
-    world.cloud_server().send(signal.SIGHUP)
+    world.live.set(certificate_validity=validity, **more)
 
 
 def scene(world):
-    world.settings_file = os.path.join(world.folder, "cloud.conf")
-    with open(world.settings_file, "w") as f:
-        f.write("certificate.validity = 365d\n")
-    world.options["cloud"] = ["--config-file", world.settings_file]
+    world.live = LiveSettings(world)
     world.bring_up()
-    world.cloud_server = lambda: Server(world)
-
-
-class Server:
-    """The cloud side's server process, which takes the signals."""
-
-    def __init__(self, world):
-        self.world = world
-
-    def send(self, number):
-        os.kill(self.world.cloud.pid, number)
-        time.sleep(0.3)
 
 
 def own(world, installation=None):
