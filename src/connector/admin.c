@@ -22,6 +22,7 @@ const struct http_route *const admin_tables[] = {
 	admin_audit_routes,
 	admin_renewal_routes,
 	admin_alert_routes,
+	admin_doctor_routes,
 	NULL,
 };
 

@@ -25,8 +25,8 @@ static void give_subaccount(const struct subaccount *sa, const struct renewal_st
 		 s->display_name[0] ? s->display_name : s->subaccount);
 	buf_addf(&step,
 		 "an owner presses Refresh Certificate of the subaccount, or runs drawbridge cert "
-		 "refresh %s/%s",
-		 s->region_host, s->subaccount);
+		 "refresh %s@%s",
+		 s->subaccount, s->region_host);
 	c.label = label.at;
 	c.next_step = step.at;
 	daemon_alerts_give(&c, &sa->certificate, fn, user);

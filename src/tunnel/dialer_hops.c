@@ -72,15 +72,6 @@ static void begin_tls(struct lane *lane)
 	stream_start_tls(lane->stream, engine, d->settings.jobs, d->settings.hop_timeout);
 }
 
-static void add_authority(struct buf *out, const struct target *t)
-{
-	if (strchr(t->host, ':') != NULL) {
-		buf_addf(out, "[%s]:%u", t->host, t->port);
-	} else {
-		buf_addf(out, "%s:%u", t->host, t->port);
-	}
-}
-
 static void ask_proxy(struct lane *lane)
 {
 	const struct target *t = &lane->dialer->target;
@@ -89,7 +80,7 @@ static void ask_proxy(struct lane *lane)
 	AUTO_BUF struct buf authority = BUF(KIB(1));
 
 	set_hop(lane, HOP_PROXY, lane->dialer->settings.hop_timeout);
-	add_authority(&authority, t);
+	ptth_add_authority(&authority, t->host, t->port);
 	buf_addf(&text, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", authority.at, authority.at);
 	if (t->proxy_user[0] != '\0') {
 		buf_addf(&credentials, "%s:%s", t->proxy_user, t->proxy_password);
@@ -150,7 +141,7 @@ void lane_greet(struct lane *lane)
 	AUTO_BUF struct buf text = BUF(KIB(8));
 
 	set_hop(lane, HOP_UPGRADE, lane->dialer->settings.hop_timeout);
-	add_authority(&host, t);
+	ptth_add_authority(&host, t->host, t->port);
 	ptth_write_request(&text, &(struct ptth_request){
 					  .subaccount = str_of(t->subaccount),
 					  .instance = str_of(t->instance),

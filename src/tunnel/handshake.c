@@ -11,6 +11,11 @@ enum {
 	ANSWER_ARENA = 4 * 1024, /* first block; fields of the answer */
 };
 
+void ptth_add_authority(struct buf *out, const char *host, uint16_t port)
+{
+	buf_addf(out, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
+}
+
 void ptth_write_request(struct buf *out, const struct ptth_request *r)
 {
 	buf_addf(out, "GET %.*s%.*s HTTP/1.1\r\nHost: %.*s\r\n", STR_ARGS(PATH_PREFIX),
@@ -27,7 +32,7 @@ void ptth_write_request(struct buf *out, const struct ptth_request *r)
 		buf_add_base64url(out, r->location_id.at, r->location_id.len);
 		buf_add_str(out, STR("\r\n"));
 	}
-	buf_add_str(out, STR("\r\n"));
+	buf_add_str(out, r->probe ? STR("Drawbridge-Probe: 1\r\n\r\n") : STR("\r\n"));
 }
 
 static bool lists(const struct http_head *head, struct str name, struct str wanted)
@@ -91,6 +96,7 @@ static bool read_numbers(const struct http_head *head, struct ptth_request *out,
 	if (!str_is_uuid(out->run)) {
 		out->run = STR("");
 	}
+	out->probe = str_eq(http_value(head, STR("Drawbridge-Probe")), STR("1"));
 	out->instance = http_value(head, STR("Drawbridge-Instance"));
 	if (!str_is_uuid(out->instance)) {
 		return err_set(err, ERR_PROTOCOL, "Drawbridge-Instance is missing or no UUID");

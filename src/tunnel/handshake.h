@@ -23,7 +23,11 @@ struct ptth_request {
 	struct str location_id; /* decoded */
 	unsigned protocol;
 	struct str host;
+	bool probe; /* Drawbridge-Probe: judge me, answer 204, and open nothing */
 };
+
+/* "host:port" for a Host field, an IPv6 address in brackets. */
+void ptth_add_authority(struct buf *out, const char *host, uint16_t port);
 
 void ptth_write_request(struct buf *out, const struct ptth_request *r);
 /*

@@ -401,6 +401,18 @@ static void on_upgrade(struct stream *take, void *user)
 	hand_over(take, STREAM_SENT, a);
 }
 
+static void welcome_probe(struct http_call *call, struct relay *r, const struct ptth_request *req)
+{
+	AUTO_BUF struct buf owners = BUF(OWNERS_MAX);
+	struct err err;
+
+	if (directory_owner_names(r->settings.store, req->subaccount, &owners, &err) &&
+	    owners.len > 0) {
+		http_answer_field(call, "Drawbridge-Owners", buf_str(&owners));
+	}
+	call->status = 204;
+}
+
 static void welcome(struct http_call *call, struct relay *r, const struct ptth_request *req)
 {
 	AUTO_BUF struct buf owners = BUF(OWNERS_MAX);
@@ -516,6 +528,12 @@ static void accept_tunnel(struct http_call *call)
 	if (atomic_load(&r->draining)) {
 		(void)err_set(&err, ERR_LIMIT, "this relay is being shut down: dial again");
 		refuse_later(call, "1", &err);
+		return;
+	}
+	if (req.probe) { /* a connector looks for what is broken: nothing is opened */
+		if (judge(call, r, &req)) {
+			welcome_probe(call, r, &req);
+		}
 		return;
 	}
 	if (judge(call, r, &req) && claim(call, r, &req) && is_no_copy(call, r, &req) &&

@@ -48,6 +48,12 @@ static void what_is_written_is_read_back(void **state)
 	assert_true(str_eq(back.location_id, r.location_id));
 	assert_true(str_eq(back.host, r.host));
 	assert_int_equal(back.protocol, 1);
+	assert_false(back.probe);
+	buf_reset(&text);
+	r.probe = true;
+	ptth_write_request(&text, &r);
+	assert_true(read_text(text.at, arena, &back, &err));
+	assert_true(back.probe);
 }
 
 static void the_default_location_is_empty_and_not_sent(void **state)

@@ -214,7 +214,7 @@ static struct end *connect_end(struct world *w, struct http_call *call)
 struct dial {
 	const char *serial, *instance, *location, *path;
 	enum tls_peer_state state;
-	bool without_upgrade;
+	bool without_upgrade, probe;
 	const char *spelled; /* the instance in the request; NULL: as in the certificate */
 	const char *agent;   /* User-Agent; NULL: none */
 };
@@ -236,6 +236,9 @@ static void fill_call(struct fixture *f, struct world *w, const struct dial *d,
 	fixture_field(f, "ALPN", "h2");
 	fixture_field(f, "Drawbridge-Protocol", "1");
 	fixture_field(f, "Drawbridge-Instance", d->spelled ? d->spelled : d->instance);
+	if (d->probe) {
+		fixture_field(f, "Drawbridge-Probe", "1");
+	}
 	if (d->agent != NULL) {
 		fixture_field(f, "User-Agent", d->agent);
 	}
@@ -274,8 +277,8 @@ static unsigned dial(struct world *w, const struct dial *d, struct end **end)
 	return status;
 }
 
-#define FIRST  ((struct dial){"01:01", INSTANCE, "x", NULL, TLS_PEER_TRUSTED, false, NULL, NULL})
-#define SECOND ((struct dial){"02:02", OTHER, "x", NULL, TLS_PEER_TRUSTED, false, NULL, NULL})
+#define FIRST  ((struct dial){"01:01", INSTANCE, "x", NULL, TLS_PEER_TRUSTED})
+#define SECOND ((struct dial){"02:02", OTHER, "x", NULL, TLS_PEER_TRUSTED})
 
 static void expect_detail(const struct world *w, const char *part)
 {
@@ -429,6 +432,25 @@ static unsigned dial_in_job(struct world *w, const struct dial *d, struct end **
 	return job.f.call.status;
 }
 
+static void a_probe_is_judged_and_opens_nothing(void **state)
+{
+	struct world w;
+	struct end *end = NULL, *other = NULL;
+	struct dial probe = FIRST;
+
+	start(&w, state);
+	probe.probe = true;
+	assert_int_equal(dial(&w, &probe, &end), 204);
+	assert_int_equal(count(&w).tunnels_opened_total, 0);
+	assert_int_equal(dial(&w, &FIRST, &end), 101);
+	assert_int_equal(dial(&w, &probe, &other), 204); /* the tunnel stays */
+	assert_int_equal(count(&w).tunnels_opened_total, 1);
+	assert_int_equal(count(&w).tunnels, 1);
+	probe.serial = "03:03";
+	assert_int_equal(dial(&w, &probe, &other), 403);
+	stop(&w);
+}
+
 static void a_location_is_held_by_who_answers_and_lost_by_who_does_not(void **state)
 {
 	struct world w;
@@ -566,6 +588,7 @@ int main(void)
 		ON_SQLITE(requests_find_the_tunnel_whichever_worker_took_them),
 		ON_SQLITE(who_has_no_token_is_told_where_to_get_one),
 		ON_SQLITE(a_dial_is_refused_with_the_reason),
+		ON_SQLITE(a_probe_is_judged_and_opens_nothing),
 		ON_SQLITE(a_location_is_held_by_who_answers_and_lost_by_who_does_not),
 		ON_SQLITE(the_newest_dial_of_an_installation_replaces_the_oldest_tunnel),
 		ON_SQLITE(a_forced_disconnect_cuts_the_tunnel_and_refuses_the_next_dial),
