@@ -59,17 +59,11 @@ static bool add_hosts(X509_REQ *req, const char *const *hosts, size_t n, struct 
 	return good || err_ossl(err, ERR_CONFIG, "the names of a CSR");
 }
 
-bool csr_make(struct key *k, const char *subject, struct buf *der, struct err *err)
-{
-	return csr_make_for_hosts(k, subject, NULL, 0, der, err);
-}
-
-bool csr_make_for_hosts(struct key *k, const char *subject, const char *const *hosts, size_t n,
-			struct buf *der, struct err *err)
+static bool make(struct key *k, const X509_NAME *name, const char *const *hosts, size_t n,
+		 struct buf *der, struct err *err)
 {
 	AUTO(X509_REQ_free) X509_REQ *req = X509_REQ_new();
-	AUTO(X509_NAME_free) X509_NAME *name = ossl_name(subject, err);
-	AUTO(EVP_PKEY_free) EVP_PKEY *pub = name != NULL ? ossl_public_key(key_spki(k), err) : NULL;
+	AUTO(EVP_PKEY_free) EVP_PKEY *pub = ossl_public_key(key_spki(k), err);
 	unsigned char *bytes = NULL;
 
 	if (pub == NULL) {
@@ -89,6 +83,27 @@ bool csr_make_for_hosts(struct key *k, const char *subject, const char *const *h
 	buf_add(der, bytes, (size_t)len);
 	OPENSSL_free(bytes);
 	return !buf_failed(der) || err_set(err, ERR_LIMIT, "no room for the CSR");
+}
+
+bool csr_make(struct key *k, const char *subject, struct buf *der, struct err *err)
+{
+	return csr_make_for_hosts(k, subject, NULL, 0, der, err);
+}
+
+bool csr_make_for_hosts(struct key *k, const char *subject, const char *const *hosts, size_t n,
+			struct buf *der, struct err *err)
+{
+	AUTO(X509_NAME_free) X509_NAME *name = ossl_name(subject, err);
+
+	return name != NULL && make(k, name, hosts, n, der, err);
+}
+
+bool csr_make_like(struct key *k, struct str certificate, const char *const *hosts, size_t n,
+		   struct buf *der, struct err *err)
+{
+	AUTO(X509_free) X509 *cert = ossl_cert(certificate, err);
+
+	return cert != NULL && make(k, X509_get_subject_name(cert), hosts, n, der, err);
 }
 
 void csr_add_pem(struct buf *out, struct str der)

@@ -22,6 +22,9 @@ NODISCARD bool csr_make(struct key *k, const char *subject, struct buf *der, str
  * 5.4.2). */
 NODISCARD bool csr_make_for_hosts(struct key *k, const char *subject, const char *const *hosts,
 				  size_t n, struct buf *der, struct err *err);
+/* With the subject of a certificate (DER). */
+NODISCARD bool csr_make_like(struct key *k, struct str certificate, const char *const *hosts,
+			     size_t n, struct buf *der, struct err *err);
 /* A DER request as PEM (RFC 7468, 7). */
 void csr_add_pem(struct buf *out, struct str der);
 /* Checks the self-signature too (proof of possession) and refuses RSA below 2048 bits. */

@@ -34,11 +34,10 @@ static bool open_store(struct cloud *c, struct err *err)
 {
 	const struct cloud_options *o = &c->options;
 	char url[PATH_MAX];
-	const struct migration_set sets[] = {{"store", store_migrations},
-					     {"directory", directory_migrations},
-					     {"ca", ca_migrations},
-					     {"alert", alert_migrations},
-					     {"token", token_migrations}};
+	const struct migration_set sets[] = {
+		{"store", store_migrations}, {"directory", directory_migrations},
+		{"ca", ca_migrations},       {"alert", alert_migrations},
+		{"token", token_migrations}, {"keystore", keystore_migrations}};
 
 	(void)snprintf(url, sizeof(url), "sqlite:%s/cloud.db", o->state_dir);
 	if (!store_open(o->database ? o->database : url, o->job_threads + STORE_EXTRA, &c->store,
@@ -109,6 +108,17 @@ static bool open_tokens(struct cloud *c, struct err *err)
 		.proxy_port = port_of(c->options.listen_proxy),
 	};
 	return token_server_open(&settings, clock_unix(), &c->rooms.tokens, err);
+}
+
+static bool open_keystore(struct cloud *c, struct err *err)
+{
+	const struct keystore_settings settings = {
+		.store = c->store,
+		.keys = keystore_keys_of(c->keys),
+		.limits = cloud_keystore_limits(&c->options),
+		.reserved = c->options.keystore_reserved,
+	};
+	return keystore_open(&settings, &c->rooms.keystore, err);
 }
 
 static void changed(void *user)
@@ -316,6 +326,7 @@ static void cloud_close(struct cloud *c)
 	alerts_free(c->alerts);
 	console_free(c->rooms.console);
 	sessions_free(c->sessions);
+	keystore_close(c->rooms.keystore);
 	token_server_close(c->rooms.tokens);
 	ca_close(c->rooms.ca);
 	daemon_tls_fini(&c->console_tls);
@@ -344,7 +355,7 @@ static bool open_all(struct cloud *c, int control, struct err *err)
 	       loop_signals(c->loop, signals, COUNT(signals), on_signal, c, err) &&
 	       open_store(c, err) && open_denials(c) && cloud_check_master(c, err) &&
 	       open_ca(c, err) && cloud_open_alerts(c, err) && open_tokens(c, err) &&
-	       open_console(c, err) &&
+	       open_keystore(c, err) && open_console(c, err) &&
 	       directory_watch_start(c->store, &c->directory, &c->watch, err) &&
 	       jobs_new("jobs", c->options.job_threads, JOBS_QUEUE, &c->jobs, err) &&
 	       jobs_new("relay-jobs", RELAY_JOBS, JOBS_QUEUE, &c->relay_jobs, err) &&

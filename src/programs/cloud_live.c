@@ -263,6 +263,17 @@ void cloud_watch_certificates(struct cloud *c)
 
 /* ---- SIGHUP ---- */
 
+struct keystore_limits cloud_keystore_limits(const struct cloud_options *o)
+{
+	return (struct keystore_limits){.store_bytes = o->keystore_bytes,
+					.entries = o->keystore_entries,
+					.certificate_bytes = o->keystore_certificate,
+					.key_pair_bytes = o->keystore_key_pair,
+					.reply_bytes = o->keystore_reply,
+					.file_bytes = o->keystore_file,
+					.pins = o->keystore_backups};
+}
+
 /* All that can be refused comes first: a bad value leaves everything as it was. */
 static bool take_over(struct cloud *c, struct cloud_options *fresh, struct buf *waiting,
 		      struct err *err)
@@ -277,6 +288,8 @@ static bool take_over(struct cloud *c, struct cloud_options *fresh, struct buf *
 	    !daemon_alerts_configure(c->alerts, &fresh->alert, err) || !daemon_log(&now, err)) {
 		return false;
 	}
+	const struct keystore_limits limits = cloud_keystore_limits(fresh);
+	keystore_set_limits(c->rooms.keystore, &limits);
 	(void)options_apply(cloud_option_table, &c->options, fresh, waiting);
 	cloud_set_relay_policy(c);
 	return true;

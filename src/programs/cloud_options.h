@@ -21,6 +21,9 @@ struct cloud_options {
 	msec_t client_head_timeout, client_idle_timeout, answer_timeout, drain_timeout;
 	uint32_t tenant_queue_max;
 	struct alert_options alert;
+	char *keystore_reserved;
+	uint32_t keystore_bytes, keystore_entries, keystore_certificate, keystore_key_pair;
+	uint32_t keystore_reply, keystore_file, keystore_backups;
 };
 
 extern const struct option cloud_option_table[];

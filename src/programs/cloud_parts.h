@@ -8,6 +8,7 @@
 #include "cloud/console/console.h"
 #include "cloud/directory/rooms.h"
 #include "cloud/directory/snapshot.h"
+#include "cloud/keystore/keystore.h"
 #include "cloud/relay/inbound.h"
 #include "cloud/relay/relay.h"
 #include "cloud/token/token.h"
@@ -67,6 +68,7 @@ void cloud_watch_certificates(struct cloud *c);
 /* What the settings say of certificates, handed to the relay. */
 void cloud_set_relay_policy(struct cloud *c);
 void cloud_reload(struct cloud *c);
+struct keystore_limits cloud_keystore_limits(const struct cloud_options *o);
 
 /* ---- cloud_alerts.c ---- */
 /* After the CA; reads the settings. */

@@ -21,9 +21,9 @@
  * Every function blocks (SQL, the key process): only in jobs. Times are Unix milliseconds.
  */
 #include "cloud/directory/actor.h"
+#include "cloud/keystore/keys.h"
 #include "crypto/cert.h"
 #include "http/server.h"
-#include "keys/entries.h"
 
 struct keystore; /* the room: one for all tenants */
 
@@ -53,8 +53,8 @@ struct keystore_limits {
 extern const struct keystore_limits keystore_default_limits;
 
 struct keystore_settings {
-	struct store *store;      /* migrated; lent */
-	struct keys_client *keys; /* lent */
+	struct store *store;       /* migrated; lent */
+	struct keystore_keys keys; /* keystore_keys_of(); what is behind it is lent */
 	struct keystore_limits limits;
 	const char *
 		reserved; /* comma list: "sap_*,hcicertificate,hcicertificate1,hcimsgcertificate" */

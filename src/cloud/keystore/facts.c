@@ -1,0 +1,141 @@
+/* What the API says of an entry (spec/keystore.md 3.4), out of its leaf; and what is trusted. */
+#include "cloud/keystore/keystore_priv.h"
+#include "crypto/cert_details.h"
+#include "crypto/trust.h"
+
+enum {
+	DETAILS_MAX = 1024 * 1024,
+};
+
+/* "AB:CD:…" back to bytes; they end where the text does. */
+static size_t add_print(const char *text, uint8_t *into, size_t max)
+{
+	size_t n = 0;
+
+	for (struct str rest = str_of(text), part; n < max && str_next(&rest, ':', &part); n++) {
+		if (!str_to_hex_bytes(part, &into[n], 1)) {
+			return n;
+		}
+	}
+	return n;
+}
+
+static bool copy_facts(const struct cert_details *c, struct keystore_draft *d, struct err *err)
+{
+	struct keystore_entry *e = &d->entry;
+
+	if (strlen(c->subject) > KEYSTORE_DN_MAX || strlen(c->issuer) > KEYSTORE_DN_MAX) {
+		return err_set(err, ERR_LIMIT, "a name in the certificate has more than %d bytes",
+			       (int)KEYSTORE_DN_MAX);
+	}
+	(void)snprintf(e->key_type, sizeof(e->key_type), "%s", c->key_type);
+	(void)snprintf(e->curve, sizeof(e->curve), "%s", c->curve);
+	(void)snprintf(e->signature, sizeof(e->signature), "%s", c->signature_algorithm);
+	(void)snprintf(e->serial, sizeof(e->serial), "%s", c->serial);
+	(void)snprintf(e->sha1, sizeof(e->sha1), "%s", c->sha1);
+	(void)snprintf(e->sha256, sizeof(e->sha256), "%s", c->sha256);
+	(void)snprintf(e->sha512, sizeof(e->sha512), "%s", c->sha512);
+	e->key_size = (uint32_t)c->key_bits;
+	e->x509_version = (uint32_t)c->version;
+	e->not_before = c->not_before * 1000;
+	e->not_after = c->not_after * 1000;
+	d->subject = must_strdup(c->subject);
+	d->issuer = must_strdup(c->issuer);
+	e->subject = str_of(d->subject);
+	e->issuer = str_of(d->issuer);
+	size_t n = add_print(c->sha1, d->prints, 20);
+	n += add_print(c->sha256, d->prints + n, 32);
+	n += add_print(c->sha512, d->prints + n, 64);
+	return n == KEYSTORE_PRINTS || err_set(err, ERR_SYSTEM, "the fingerprints are malformed");
+}
+
+bool keystore_facts(struct str der, struct keystore_draft *d, struct err *err)
+{
+	AUTO(arena_free) struct arena *a = arena_new(KIB(16), DETAILS_MAX);
+	struct cert_details c;
+
+	return cert_details_read(der, a, &c, err) && copy_facts(&c, d, err);
+}
+
+/* ---- trust ---- */
+
+struct anchors {
+	struct str tenant;
+	const char **names; /* of the chain: subjects and issuers */
+	size_t n_names;
+	struct buf chains;
+};
+
+static bool read_named(struct db *db, struct anchors *a, const char *name, struct err *err)
+{
+	enum store_outcome outcome;
+	struct stmt *st;
+
+	if (!db_prepare(
+		    db,
+		    "SELECT c.chain FROM keystore s JOIN entry_life l ON l.keystore = s.id"
+		    " JOIN entry_version v ON v.id = l.version JOIN entry_content c ON c.id = v.id"
+		    " WHERE s.tenant = $1 AND s.name = '" KEYSTORE_SYSTEM "'"
+		    " AND l.to_gen = " KEYSTORE_NOW " AND v.kind = 2 AND v.subject = $2",
+		    &st, err)) {
+		return false;
+	}
+	stmt_text(st, 1, a->tenant);
+	stmt_text(st, 2, str_of(name));
+	while ((outcome = stmt_step(st, err)) == STORE_ROW) {
+		buf_add_str(&a->chains, stmt_col_text(st, 0)); /* one certificate each */
+	}
+	stmt_reset(st);
+	return outcome == STORE_DONE;
+}
+
+/* Only what could issue the chain or be it: a trust store of 10,000 takes seconds. */
+static bool read_anchors(struct db *db, void *user, struct err *err)
+{
+	struct anchors *a = user;
+
+	buf_reset(&a->chains);
+	for (size_t i = 0; i < a->n_names; i++) {
+		bool again = false;
+		for (size_t j = 0; j < i; j++) {
+			again = again || strcmp(a->names[j], a->names[i]) == 0;
+		}
+		if (!again && !read_named(db, a, a->names[i], err)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool read_names(const struct str *chain, size_t n, struct arena *arena, const char **names,
+		       struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct cert_details c;
+		if (!cert_details_read(chain[i], arena, &c, err)) {
+			return false;
+		}
+		names[2 * i] = c.subject;
+		names[2 * i + 1] = c.issuer;
+	}
+	return true;
+}
+
+bool keystore_is_trusted(struct keystore *k, struct str tenant, const struct str *chain, size_t n,
+			 bool *trusted, struct err *err)
+{
+	AUTO(arena_free) struct arena *arena = arena_new(KIB(16), MIB(8));
+	const char *names[2 * KEYSTORE_CHAIN_MAX];
+	struct str ders[TRUST_ANCHORS_MAX];
+	struct anchors a = {
+		.tenant = tenant, .names = names, .n_names = 2 * n, .chains = BUF(MIB(16))};
+
+	bool ok = n <= KEYSTORE_CHAIN_MAX && read_names(chain, n, arena, names, err) &&
+		  store_read(k->store, read_anchors, &a, err);
+	if (ok) {
+		size_t found = keystore_chain_split(buf_str(&a.chains), ders, TRUST_ANCHORS_MAX);
+		ok = trust_is_anchored(chain, n, ders, found, true, trusted, err);
+	}
+	buf_fini(&a.chains);
+	return ok;
+}
