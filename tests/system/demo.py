@@ -17,6 +17,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import demo_refresh  # noqa: E402
 from stage import Failure, Load, ProxyClient, equal, expect, wait_for  # noqa: E402
 from world import CLOUD, World, Ports  # noqa: E402
 
@@ -27,12 +28,17 @@ class Walk:
     """Steps in order; one that fails does not keep the later ones from being tried, unless they need it."""
 
     def __init__(self, world):
-        self.world, self.bad, self.number = world, 0, 0
+        self.world, self.bad, self.tried = world, 0, 0
+        self.chapter, self.number = 0, 0
         self.stopped = False
+
+    def begin(self, chapter):
+        self.chapter, self.number = chapter, 0
 
     def step(self, sentence, fn, needed=False):
         self.number += 1
-        name = f"0.{self.number}"
+        self.tried += 1
+        name = f"{self.chapter}.{self.number}"
         if self.stopped:
             print(f"not ok {name} {sentence}: not tried, an earlier step is needed", flush=True)
             self.bad += 1
@@ -192,6 +198,7 @@ def walk(world):
     steps.step("after connect it works again", story.connect)
     steps.step("the relay is restarted under load", story.restart)
     steps.step("certificate and tunnels are shown", story.show)
+    demo_refresh.walk(steps, world)
     return steps
 
 
@@ -259,11 +266,12 @@ def main():
     folder = os.path.abspath(options.state) if options.state else tempfile.mkdtemp(prefix="drawbridge-demo-")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     world = World(options.build, folder=folder, ports=ports)
+    demo_refresh.prepare(world)
     status = 1
     try:
         steps = walk(world)
         status = 1 if steps.bad else 0
-        print(f"{steps.number - steps.bad} passed, {steps.bad} failed", flush=True)
+        print(f"{steps.tried - steps.bad} passed, {steps.bad} failed", flush=True)
         if not options.once and not steps.stopped:
             tell(world)
             while True:
