@@ -2,6 +2,7 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "keys/anchor.h"
 #include "programs/cli.h"
 #include "store/audit.h"
 #include "store/migrate.h"
@@ -28,6 +29,68 @@ static bool open_database(const char *named, struct store **out, struct err *err
 	return store_open(url, CONNECTIONS, out, err);
 }
 
+struct comparison {
+	struct store *s;
+	int64_t last; /* number of the last line of the chain of changes */
+};
+
+/* Each anchored number must be there with its hash: else the end was cut off, or the whole database
+ * was put back and went on from there. */
+static bool compare_line(void *user, const struct anchor_line *line, struct err *err)
+{
+	struct comparison *c = user;
+	uint8_t hash[ANCHOR_HASH];
+	bool found = false;
+
+	if (!str_eq(line->chain, STR("audit"))) {
+		return true;
+	}
+	if (!store_audit_hash(c->s, line->n, hash, &found, err)) {
+		return false;
+	}
+	if (!found) {
+		return err_set(err, ERR_STORE,
+			       "row %lld is missing, which the anchor saw on %.*s: the end of the "
+			       "log was cut off, or an older database was put in its place",
+			       (long long)line->n, STR_ARGS(line->time));
+	}
+	if (memcmp(hash, line->hash, sizeof(hash)) != 0) {
+		return err_set(err, ERR_STORE,
+			       "row %lld is not the one that the anchor saw on %.*s: the log was "
+			       "written anew from an earlier row on",
+			       (long long)line->n, STR_ARGS(line->time));
+	}
+	c->last = line->n;
+	return true;
+}
+
+static bool compare_anchor(struct cli_run *run, struct store *s, int64_t head, struct err *err)
+{
+	const char *path = cli_value(run, "anchor");
+	struct comparison c = {.s = s};
+	struct anchor_summary summary;
+	AUTO_BUF struct buf hex = BUF(128);
+
+	if (!path) {
+		buf_add_str(&run->out, STR("without --anchor a log whose end was cut off is not "
+					   "told from a shorter one\n"));
+		return true;
+	}
+	if (!anchor_read(path, compare_line, &c, &summary, err)) {
+		return false;
+	}
+	if (c.last == 0) {
+		return err_set(err, ERR_MISSING, "%s has no line about this log", path);
+	}
+	buf_add_hex(&hex, summary.key_sha256, sizeof(summary.key_sha256));
+	buf_addf(&run->out,
+		 "the anchor's %llu lines are signed and agree, the last one with number %lld; "
+		 "%lld newer changes are not anchored yet\nSHA-256 of the anchor's key: %.*s\n",
+		 (unsigned long long)summary.lines, (long long)c.last, (long long)(head - c.last),
+		 STR_ARGS(buf_str(&hex)));
+	return true;
+}
+
 bool cli_audit_verify(struct cli_run *run, struct err *err)
 {
 	AUTO(store_close) struct store *s = NULL;
@@ -41,5 +104,5 @@ bool cli_audit_verify(struct cli_run *run, struct err *err)
 		 "%lld rows, the last change is number %lld: nothing is changed, missing "
 		 "or out of order\n",
 		 (long long)rows, (long long)head);
-	return true;
+	return compare_anchor(run, s, head, err);
 }
