@@ -144,8 +144,10 @@ static void read_signature(const X509 *cert, struct arena *a, struct cert_detail
 	out->weak_signature = known && is_weak_digest(md);
 	for (size_t i = 0; known && i < COUNT(keys); i++) {
 		if (keys[i].nid == pk) {
-			out->signature_algorithm =
-				arena_printf(a, "%swith%s", OBJ_nid2sn(md), keys[i].text);
+			out->signature_algorithm = arena_printf(a,
+								"%s"
+								"with%s",
+								OBJ_nid2sn(md), keys[i].text);
 			return;
 		}
 	}

@@ -59,6 +59,9 @@ enum {
 	CONTAINER_FILE_MAX = 2 * 1048576,   /* bytes, before base64 is taken off */
 	CONTAINER_ENTRIES_MAX = 1500,       /* keys, certificates and what cannot be taken */
 	CONTAINER_ITERATIONS_MAX = 5000000, /* of all key derivations of a file; 0.4 us each */
+	/* Trial signatures of the keys, one unit being RSA 2048 (a millisecond); RSA 16384 is 512.
+	 */
+	CONTAINER_KEY_WORK_MAX = 20000,
 	CONTAINER_DEPTH_MAX = 4,      /* safe contents within safe contents (RFC 7292, 4.2.6) */
 	CONTAINER_PASSWORD_MAX = 512, /* bytes of UTF-8 */
 };
@@ -68,6 +71,7 @@ struct container_limits {
 	size_t file_bytes;
 	uint64_t iterations; /* 2^31 of them would be a quarter of an hour */
 	size_t entries;
+	uint64_t key_work; /* a few keys of 16384 bits would hold a core for minutes */
 	unsigned depth;
 };
 

@@ -16,6 +16,7 @@ void gather_init(struct gather *g, const struct container_limits *limits,
 	}
 	g->limits.file_bytes = or_default(g->limits.file_bytes, CONTAINER_FILE_MAX);
 	g->limits.iterations = or_default(g->limits.iterations, CONTAINER_ITERATIONS_MAX);
+	g->limits.key_work = or_default(g->limits.key_work, CONTAINER_KEY_WORK_MAX);
 	g->limits.entries = or_default(g->limits.entries, CONTAINER_ENTRIES_MAX);
 	g->limits.depth = (unsigned)or_default(g->limits.depth, CONTAINER_DEPTH_MAX);
 }
@@ -154,6 +155,32 @@ bool gather_cert(struct gather *g, X509 *given, struct gather_name name, struct 
 	return true;
 }
 
+/* What a signature and its verification cost; private RSA operations grow with the cube. */
+static uint64_t price(EVP_PKEY *pkey)
+{
+	int known = EVP_PKEY_get_bits(pkey);
+	uint64_t bits = known > 0 ? (uint64_t)known : 0;
+
+	if (EVP_PKEY_is_a(pkey, "RSA") || EVP_PKEY_is_a(pkey, "RSA-PSS") ||
+	    EVP_PKEY_is_a(pkey, "DSA")) {
+		uint64_t size = (bits + 2047) / 2048;
+		return size > 1000 ? UINT64_MAX / 2 : size * size * size;
+	}
+	return bits <= 256 ? 1 : 4;
+}
+
+static bool spend_work(struct gather *g, EVP_PKEY *pkey, struct err *err)
+{
+	uint64_t n = price(pkey);
+
+	if (n > g->limits.key_work || g->key_work > g->limits.key_work - n) {
+		return err_set(err, ERR_LIMIT,
+			       "the keys of the file take too long to check (key_work)");
+	}
+	g->key_work += n;
+	return true;
+}
+
 bool gather_key(struct gather *g, EVP_PKEY *given, struct gather_name name, struct str id,
 		struct err *err)
 {
@@ -161,6 +188,9 @@ bool gather_key(struct gather *g, EVP_PKEY *given, struct gather_name name, stru
 	struct err why = {0};
 
 	if (!room(g, err)) {
+		return false;
+	}
+	if (ossl_tenant_public_key_is_accepted(pkey, &why) && !spend_work(g, pkey, err)) {
 		return false;
 	}
 	if (!ossl_tenant_key_is_accepted(pkey, &why)) {

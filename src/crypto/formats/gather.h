@@ -41,7 +41,7 @@ struct gather {
 	struct container_limits limits; /* without zeroes */
 	const struct str *password;     /* NULL: none; lent */
 	bool certificates_only;         /* keys are not decoded */
-	uint64_t iterations;            /* spent */
+	uint64_t iterations, key_work;  /* spent */
 	bool no_mac, weak_cipher;
 	bool marks_trust;  /* the file has a way to mark trusted certificates, and uses it */
 	unsigned locked;   /* keys or safes that the password did not open */

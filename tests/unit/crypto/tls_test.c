@@ -1,4 +1,6 @@
 #include "crypto/tls.h"
+
+#include "crypto/tenant_key.h"
 #include "unit/crypto/testca.h"
 
 static struct testcert root, stranger, server, rsa_server, expired_server, client;
@@ -212,6 +214,40 @@ static void an_rsa_client_key_signs_too(UNUSED void **state)
 		free_pair(&p);
 	}
 	testcert_free(&rsa);
+}
+
+/* A tenant's key pair is self-signed at first, and of kinds that Drawbridge itself does not use. */
+static void keys_of_tenants_sign_in_both_versions(UNUSED void **state)
+{
+	static const struct {
+		const char *type, *curve;
+		unsigned bits;
+	} rows[] = {{"EC", "P-521", 0}, {"EC", "P-384", 0}, {"RSA", NULL, 3072}};
+	static const struct issue_name name = {.common_name = "tenant"};
+
+	for (size_t i = 0; i < COUNT(rows) * 2; i++) {
+		struct testcert c = {.spki = BUF(KEY_SPKI_MAX),
+				     .der = BUF(CERT_DER_MAX),
+				     .pem = BUF(CERT_DER_MAX)};
+		struct err err = {0};
+		assert_true(local_key_generate_named(rows[i / 2].type, rows[i / 2].bits,
+						     rows[i / 2].curve, &c.local, &err));
+		assert_true(local_key_spki(c.local, &c.spki, &err));
+		assert_true(key_new(buf_str(&c.spki), local_key_signer, c.local, &c.key, &err));
+		testcert_issue(&c, NULL,
+			       (struct issue_facts){.profile = ISSUE_SELF, .name = &name});
+		struct tls_settings ss = server_settings(&server);
+		ss.anchors_pem = buf_str(&c.pem);
+		struct tls_settings cs = client_settings(&c);
+		cs.allow_tls12 = cs.only_tls12 = i % 2 == 1;
+		struct pair p;
+		make_pair(&p, cs, ss, "relay.example");
+		shake_well(&p, SIZE_MAX);
+		assert_int_equal(tls_peer(p.s, NULL), TLS_PEER_TRUSTED);
+		talk(&p);
+		free_pair(&p);
+		testcert_free(&c);
+	}
 }
 
 static void version_1_2_is_refused_where_it_is_not_allowed(UNUSED void **state)
@@ -525,6 +561,7 @@ int main(void)
 		cmocka_unit_test(version_1_3_with_a_client_certificate),
 		cmocka_unit_test(both_key_types_serve_both_versions),
 		cmocka_unit_test(an_rsa_client_key_signs_too),
+		cmocka_unit_test(keys_of_tenants_sign_in_both_versions),
 		cmocka_unit_test(version_1_2_is_refused_where_it_is_not_allowed),
 		cmocka_unit_test(every_byte_may_come_alone),
 		cmocka_unit_test(large_data_arrives_in_order),

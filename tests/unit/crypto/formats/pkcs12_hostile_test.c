@@ -109,6 +109,22 @@ static void many_entries_are_refused_and_a_thousand_are_not(UNUSED void **state)
 	}
 }
 
+static void the_work_for_keys_is_limited(UNUSED void **state)
+{
+	AUTO_BUF struct buf file = BUF(MIB(1));
+	safebags *bags = NULL;
+	struct err err;
+
+	add_key_bag(&bags, &leaf, "one", NULL);
+	add_key_bag(&bags, &other, "two", NULL);
+	write_p12(bags, NULL, &file);
+	const struct container_limits limits = {.key_work = 1};
+	assert_int_equal(refused(buf_str(&file), NULL, &limits, &err), CONTAINER_OVER_LIMIT);
+	assert_non_null(strstr(err.text, "(key_work)"));
+	AUTO(container_free) struct container *c = opened(buf_str(&file), NULL);
+	assert_int_equal(c->n, 2);
+}
+
 static void a_file_that_is_too_big_is_not_looked_at(UNUSED void **state)
 {
 	AUTO_BUF struct buf file = BUF(MIB(4));
@@ -260,6 +276,7 @@ int main(void)
 		cmocka_unit_test(a_mac_of_no_or_negative_iterations_is_malformed),
 		cmocka_unit_test(iterations_count_together),
 		cmocka_unit_test(many_entries_are_refused_and_a_thousand_are_not),
+		cmocka_unit_test(the_work_for_keys_is_limited),
 		cmocka_unit_test(a_file_that_is_too_big_is_not_looked_at),
 		cmocka_unit_test(nesting_ends),
 		cmocka_unit_test(a_key_under_another_password_is_named),
