@@ -270,6 +270,48 @@ static void install(struct http_call *call)
 	}
 }
 
+/* False: answered. `keyPassword` is for containers that lock their keys apart; none here does. */
+static bool read_upload(struct http_call *call, struct str *file, struct str *password)
+{
+	struct str type = http_value(call->head, STR("Content-Type"));
+	struct err err = {0};
+	bool has_file, has_password;
+
+	if (!multipart_is(type)) {
+		admin_error(call, 415, "send a form with the parts \"pkcs12\" and \"password\"");
+		return false;
+	}
+	if (!multipart_find(type, call->body, "pkcs12", file, &has_file, &err) ||
+	    !multipart_find(type, call->body, "password", password, &has_password, &err)) {
+		admin_error(call, 400, "%s", err.text);
+		return false;
+	}
+	if (!has_file || file->len == 0) {
+		admin_error(call, 400, "the form has no part \"pkcs12\"");
+		return false;
+	}
+	*password = has_password ? *password : STR("");
+	return true;
+}
+
+static void upload(struct http_call *call)
+{
+	struct ui_certificate *u = ui_of(call);
+	struct state_actor actor = admin_actor(call);
+	struct str file = STR_NONE, password = STR_NONE;
+	struct err err = {0};
+
+	if (u == NULL || !read_upload(call, &file, &password)) {
+		return;
+	}
+	if (ui_certificate_upload(u, &actor, file, password, clock_unix(), &err)) {
+		admin_no_content(call);
+	} else {
+		admin_error(call, err.kind == ERR_LIMIT ? 413 : http_status_of(err.kind), "%s",
+			    err.text);
+	}
+}
+
 static void remove_it(struct http_call *call)
 {
 	struct ui_certificate *u = ui_of(call);
@@ -292,6 +334,8 @@ const struct http_route admin_ui_certificate_routes[] = {
 	 0},
 	{"PATCH", BASE, install, ADMIN_LOGIN, "Installs the signed certificate",
 	 "multipart/form-data", NULL, 0},
+	{"PUT", BASE, upload, ADMIN_LOGIN, "Installs a PKCS#12 file", "multipart/form-data", NULL,
+	 0},
 	{"DELETE", BASE, remove_it, ADMIN_LOGIN, "Back to the connector's own", NULL, NULL, 0},
 	{0},
 };

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
-#include "connector/ui_store.h"
+#include "connector/ui_container.h"
 #include "crypto/cert.h"
 #include "crypto/formats/chain.h"
 
@@ -40,9 +40,15 @@ static bool self_sign(void *user, const struct issue_facts *facts, struct str sp
 	return keys_issue(user, facts, spki, sealed, STR_NONE, der, err);
 }
 
+static bool open_container(void *user, struct str bytes, struct str password, struct ui_row *out,
+			   struct err *err)
+{
+	return ui_container_open(user, bytes, password, out, err);
+}
+
 struct ui_keys ui_keys_of(struct keys_client *client)
 {
-	return (struct ui_keys){client, generate, open_key, self_sign};
+	return (struct ui_keys){client, generate, open_key, self_sign, open_container};
 }
 
 /* ---- what is in use ---- */
@@ -210,12 +216,6 @@ static bool install(struct ui_certificate *u, const struct state_actor *actor, c
 	return ok;
 }
 
-bool ui_certificate_take(struct ui_certificate *u, const struct state_actor *actor,
-			 const struct ui_row *row, int64_t now, struct err *err)
-{
-	return install(u, actor, "ui-certificate.upload", row, now, err);
-}
-
 bool ui_certificate_self_sign(struct ui_certificate *u, const struct state_actor *actor,
 			      const struct ui_request *request, int64_t now, struct err *err)
 {
@@ -365,6 +365,27 @@ bool ui_certificate_install(struct ui_certificate *u, const struct state_actor *
 	bool ok = read_ders(chain, &ders, err) &&
 		  arrange(&ders, buf_str(&row.spki), &row.chain_pem, err) &&
 		  install(u, actor, "ui-certificate.install", &row, now, err);
+	buf_fini(&ders.bytes);
+	return ok;
+}
+
+bool ui_certificate_upload(struct ui_certificate *u, const struct state_actor *actor,
+			   struct str bytes, struct str password, int64_t now, struct err *err)
+{
+	const struct ui_keys *keys = &u->settings.keys;
+	AUTO_UI_ROW struct ui_row in, row;
+	struct ders ders = {.bytes = BUF(STATE_CHAIN_MAX)};
+
+	ui_row_init(&in);
+	ui_row_init(&row);
+	if (!keys->open_container(keys->user, bytes, password, &in, err)) {
+		return false;
+	}
+	buf_add_str(&row.sealed, buf_str(&in.sealed));
+	buf_add_str(&row.spki, buf_str(&in.spki));
+	bool ok = read_ders(buf_str(&in.chain_pem), &ders, err) &&
+		  arrange(&ders, buf_str(&row.spki), &row.chain_pem, err) &&
+		  install(u, actor, "ui-certificate.upload", &row, now, err);
 	buf_fini(&ders.bytes);
 	return ok;
 }

@@ -13,6 +13,7 @@
 #include "keys/client.h"
 
 struct ui_certificate;
+struct ui_row;
 
 enum {
 	UI_HOSTS_MAX = 16,
@@ -29,6 +30,9 @@ struct ui_keys {
 	/* By the key itself. */
 	bool (*self_sign)(void *user, const struct issue_facts *facts, struct str spki,
 			  struct str sealed, struct buf *der, struct err *err);
+	/* ui_container_open(). */
+	bool (*open_container)(void *user, struct str bytes, struct str password,
+			       struct ui_row *out, struct err *err);
 };
 struct ui_keys ui_keys_of(struct keys_client *client); /* lent */
 
@@ -79,10 +83,10 @@ NODISCARD bool ui_certificate_request(struct ui_certificate *u, const struct sta
  */
 NODISCARD bool ui_certificate_install(struct ui_certificate *u, const struct state_actor *actor,
 				      struct str chain, int64_t now, struct err *err);
-/* A key that was sealed for class LISTENER, and its chain; the row is as it will be stored. */
-struct ui_row;
-NODISCARD bool ui_certificate_take(struct ui_certificate *u, const struct state_actor *actor,
-				   const struct ui_row *row, int64_t now, struct err *err);
+/* A PKCS#12 file: its one key and chain. */
+NODISCARD bool ui_certificate_upload(struct ui_certificate *u, const struct state_actor *actor,
+				     struct str bytes, struct str password, int64_t now,
+				     struct err *err);
 /* Back to the default. ERR_MISSING: none is installed. */
 NODISCARD bool ui_certificate_remove(struct ui_certificate *u, const struct state_actor *actor,
 				     struct err *err);

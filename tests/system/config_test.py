@@ -356,6 +356,38 @@ def case_ui_key_is_nowhere(world):
     world.admin.must("DELETE", UI)
 
 
+def case_ui_pkcs12(world):
+    """a PKCS#12 file is installed with its chain; a wrong password or a file without a key leaves the old one"""
+    folder = world.sub("ui-p12")
+    ca = Ca(folder)
+    key, csr, p12 = (os.path.join(folder, name) for name in ("k.pem", "k.csr", "k.p12"))
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", csr, "-subj", "/CN=uploaded",
+            "-addext", "subjectAltName=DNS:localhost")
+    with open(csr, encoding="ascii") as f:
+        pem = ca.sign(f.read())
+    with open(key + ".crt", "w", encoding="ascii") as f:
+        f.write(pem)
+    openssl("pkcs12", "-export", "-inkey", key, "-in", key + ".crt", "-certfile", ca.pem, "-out", p12, "-passout",
+            "pass:secret")
+    openssl("pkcs12", "-export", "-nokeys", "-in", ca.pem, "-out", p12 + "2", "-passout", "pass:secret")
+
+    def put(path, password):
+        with open(path, "rb") as f:
+            body, headers = form(pkcs12=f.read(), password=password)
+        return world.admin.call("PUT", UI, body, headers=headers)
+    for answer in (put(p12, "wrong"), put(p12 + "2", "secret"), put(ca.pem, ""), put(csr, "")):
+        equal(answer.status, 400, f"{answer}")
+    equal(world.admin.must("GET", UI).json()["isDefault"], True, "still the old one")
+    equal(put(p12, "secret").status, 204, "upload")
+    expect("CN=uploaded" in shown(world), shown(world))
+    trusting = Rest(world.ports.admin, ADMIN, world.first.password, ca=ca.pem)
+    equal(trusting.must("GET", UI).json()["subjectDN"], "CN=uploaded", "by a client that trusts the CA")
+    world.connector.stop()
+    world.start_connector()
+    expect("CN=uploaded" in shown(world), "after a restart")
+    world.admin.must("DELETE", UI)
+
+
 # ---- the audit ----
 
 def case_audit_of_the_connector(world):

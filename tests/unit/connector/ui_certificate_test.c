@@ -73,6 +73,37 @@ static bool open_default(void *user UNUSED, struct tls_config **tls, struct buf 
 	return tls_config_new(&settings, tls, err);
 }
 
+/* "Contains" a key and a chain of one, or two strangers; the password is "right". */
+static bool open_container(void *user UNUSED, struct str bytes, struct str password,
+			   struct ui_row *out, struct err *err)
+{
+	const struct issue_facts facts = {.profile = ISSUE_SERVER,
+					  .subject = "CN=uploaded",
+					  .sans = {"plant.example"},
+					  .n_sans = 1,
+					  .not_before = NOW - 1,
+					  .not_after = NOW + DAY,
+					  .serial = {9}};
+	AUTO_BUF struct buf der = BUF(KIB(8));
+
+	if (!str_eq(password, STR("right"))) {
+		return err_set(err, ERR_CONFIG, "wrong password");
+	}
+	if (!fake_generate(&c.keys, &out->sealed, &out->spki, err) ||
+	    !issue_by(&facts, buf_str(&out->spki), STR_NONE, buf_str(&out->sealed), &der, err)) {
+		return false;
+	}
+	if (str_eq(bytes, STR("another key"))) {
+		buf_reset(&out->sealed);
+		buf_reset(&out->spki);
+		if (!fake_generate(&c.keys, &out->sealed, &out->spki, err)) {
+			return false;
+		}
+	}
+	cert_add_pem(&out->chain_pem, buf_str(&der));
+	return true;
+}
+
 static void publish(void *user UNUSED, struct tls_config *take)
 {
 	c.published++;
@@ -83,7 +114,7 @@ static void restart(void)
 {
 	const struct ui_settings settings = {
 		.store = c.s,
-		.keys = {&c.keys, make_key, fake_open, self_sign},
+		.keys = {&c.keys, make_key, fake_open, self_sign, open_container},
 		.open_default = open_default,
 		.publish = publish,
 	};
@@ -294,6 +325,24 @@ TEST(an_installed_one_that_cannot_be_used_gives_way_until_it_can)
 	in_use("CN=plant", false);
 }
 
+TEST(an_uploaded_key_is_in_use_and_a_wrong_one_leaves_the_old)
+{
+	assert_err(ui_certificate_upload(c.ui, &ADMIN, STR("file"), STR("wrong"), NOW, &c.err),
+		   &c.err, ERR_CONFIG, "wrong password");
+	assert_err(
+		ui_certificate_upload(c.ui, &ADMIN, STR("another key"), STR("right"), NOW, &c.err),
+		&c.err, ERR_CONFIG, "");
+	assert_err(ui_certificate_upload(c.ui, &ADMIN, STR("file"), STR("right"), NOW + 2 * DAY,
+					 &c.err),
+		   &c.err, ERR_CONFIG, "expired");
+	in_use("CN=default", true);
+	assert_ok(ui_certificate_upload(c.ui, &ADMIN, STR("file"), STR("right"), NOW, &c.err),
+		  &c.err);
+	in_use("CN=uploaded", false);
+	restart();
+	in_use("CN=uploaded", false);
+}
+
 static void keep_what(const struct audit_entry *entry, void *user)
 {
 	buf_addf(user, "%.*s ", STR_ARGS(entry->audit.what));
@@ -330,6 +379,7 @@ static const struct CMUnitTest tests[] = {
 	CASE(what_does_not_fit_leaves_the_old_one),
 	CASE(a_key_that_does_not_open_leaves_the_old_one),
 	CASE(an_installed_one_that_cannot_be_used_gives_way_until_it_can),
+	CASE(an_uploaded_key_is_in_use_and_a_wrong_one_leaves_the_old),
 	CASE(removing_goes_back_to_the_default_and_all_is_in_the_audit),
 };
 
