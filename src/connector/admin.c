@@ -20,6 +20,9 @@ const struct http_route *const admin_tables[] = {
 	admin_transfer_routes,
 	admin_ui_certificate_routes,
 	admin_audit_routes,
+	admin_client_routes,
+	admin_ha_routes,
+	admin_login_routes,
 	admin_renewal_routes,
 	admin_alert_routes,
 	admin_doctor_routes,
@@ -230,39 +233,57 @@ static bool is_right(struct admin *a, const struct admin_facts *f, struct str na
 	return false;
 }
 
-/* 1: known; 0: not; -1: answered. */
-static int by_password(struct admin *a, struct http_call *call, struct session_user *user)
+enum admin_login admin_judge_login(struct admin *a, struct http_call *call, struct str name,
+				   struct str password, struct session_user *user)
 {
-	struct str name, password;
 	struct admin_facts f = admin_facts(a);
 	msec_t now = clock_now();
-
-	if (!http_basic(call, &name, &password)) {
-		return 0;
-	}
-	if (session_call_writes(call) && session_is_cross_site(call)) {
-		note_denied(a, call, name, "cross-site request");
-		admin_error(call, 403, "this write comes from another site");
-		return -1;
-	}
 	msec_t pause = login_pause(a->sessions, name, &call->peer, now);
+
 	if (pause > 0) {
 		char seconds[24];
 		snprintf(seconds, sizeof seconds, "%lld", (long long)(pause + 999) / 1000);
 		http_answer_field(call, "Retry-After", str_of(seconds));
 		admin_error(call, 429, "too many wrong passwords: wait %s s", seconds);
-		return -1;
+		return ADMIN_LOGIN_ANSWERED;
 	}
 	bool good = is_right(a, &f, name, password);
 	login_note(a->sessions, name, &call->peer, good, now);
 	if (!good) {
 		note_denied(a, call, name, "wrong user name or password");
 	}
-	if (!good || !str_copy(name, user->name, sizeof user->name)) {
-		return 0;
+	return good && str_copy(name, user->name, sizeof user->name) ? ADMIN_LOGIN_GOOD
+								     : ADMIN_LOGIN_WRONG;
+}
+
+static enum admin_login by_password(struct admin *a, struct http_call *call,
+				    struct session_user *user)
+{
+	struct str name, password;
+
+	if (!http_basic(call, &name, &password)) {
+		return ADMIN_LOGIN_WRONG;
 	}
-	session_offer(a->sessions, call, user, now);
-	return 1;
+	if (session_call_writes(call) && session_is_cross_site(call)) {
+		note_denied(a, call, name, "cross-site request");
+		admin_error(call, 403, "this write comes from another site");
+		return ADMIN_LOGIN_ANSWERED;
+	}
+	enum admin_login login = admin_judge_login(a, call, name, password, user);
+	if (login == ADMIN_LOGIN_GOOD) {
+		session_offer(a->sessions, call, user, clock_now());
+	}
+	return login;
+}
+
+/* A program whose session ended is shown the page, as by the original; one that came with
+ * credentials, or without any, and a browser's script are told so by the status (DESIGN 8). */
+static bool wants_page(struct http_call *call)
+{
+	return http_cookie(call, "JSESSIONID").len > 0 &&
+	       http_value(call->head, STR("Authorization")).at == NULL &&
+	       http_value(call->head, STR("Sec-Fetch-Mode")).at == NULL &&
+	       !str_starts(call->path, STR("/api/drawbridge/"));
 }
 
 static bool know(struct admin *a, struct http_call *call, struct session_user *user)
@@ -277,8 +298,19 @@ static bool know(struct admin *a, struct http_call *call, struct session_user *u
 	case SESSION_NONE:
 		break;
 	}
-	int known = by_password(a, call, user);
-	return known > 0 || (known == 0 && unauthorized(call));
+	switch (by_password(a, call, user)) {
+	case ADMIN_LOGIN_GOOD:
+		return true;
+	case ADMIN_LOGIN_ANSWERED:
+		return false;
+	case ADMIN_LOGIN_WRONG:
+		break;
+	}
+	if (wants_page(call)) {
+		admin_login_page(call);
+		return false;
+	}
+	return unauthorized(call);
 }
 
 bool admin_authorize(struct http_call *call)

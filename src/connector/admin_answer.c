@@ -33,7 +33,9 @@ bool admin_render_error(struct http_call *call, unsigned status, const char *det
 	buf_reset(&call->out);
 	struct jsonw w = jsonw_to(&call->out);
 	jsonw_object(&w);
-	jsonw_key_text(&w, "type", type_of(status));
+	/* One call of the original's has a name of its own for the same (spec 3.1). */
+	bool renewal = status == 400 && str_ends(call->path, STR("/validity"));
+	jsonw_key_text(&w, "type", renewal ? "BAD_REQUEST" : type_of(status));
 	jsonw_key_text(&w, "message", detail);
 	jsonw_object_end(&w);
 	http_answer_json(call, status);

@@ -43,12 +43,21 @@ extern const struct http_route admin_connector_routes[], admin_subaccount_routes
 	admin_mapping_routes[], admin_resource_routes[], admin_domain_routes[],
 	admin_trust_routes[], admin_own_routes[], admin_transfer_routes[], admin_renewal_routes[],
 	admin_alert_routes[], admin_doctor_routes[], admin_ui_certificate_routes[],
-	admin_audit_routes[];
+	admin_audit_routes[], admin_client_routes[], admin_ha_routes[], admin_login_routes[];
 
 struct admin *admin_of(const struct http_call *call);
 struct admin_facts admin_facts(struct admin *a);
 NODISCARD bool admin_read_facts(struct admin *a, struct err *err);
 bool admin_password_is_right(struct admin *a, struct str password);
+enum admin_login {
+	ADMIN_LOGIN_GOOD,
+	ADMIN_LOGIN_WRONG,
+	ADMIN_LOGIN_ANSWERED, /* too many tries, or from another site */
+};
+/* Throttled, and recorded when it is wrong. */
+enum admin_login admin_judge_login(struct admin *a, struct http_call *call, struct str name,
+				   struct str password, struct session_user *user);
+void admin_login_page(struct http_call *call); /* 200 and text/html: not logged in (spec 8.8) */
 /* For the audit; texts in the call's arena. */
 struct state_actor admin_actor(struct http_call *call);
 

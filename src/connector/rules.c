@@ -198,7 +198,7 @@ static bool read_array(struct arena *arena, const struct json *j, const char *na
 	       err_set(err, ERR_CONFIG, "%s is no list, or too long", name);
 }
 
-static bool are_clients(const struct json *list)
+static bool are_client_texts(const struct json *list)
 {
 	struct str client = STR_NONE;
 
@@ -210,7 +210,7 @@ static bool are_clients(const struct json *list)
 	return true;
 }
 
-static bool are_users(const struct json *list)
+static bool are_user_pairs(const struct json *list)
 {
 	struct str client = STR_NONE, user = STR_NONE;
 
@@ -224,7 +224,23 @@ static bool are_users(const struct json *list)
 	return true;
 }
 
-/* Clients have three characters; users are blocked as {client,user} (spec 3.5). */
+bool rules_are_clients(const struct json *list, struct err *err)
+{
+	return (json_is_array(list) && are_client_texts(list)) ||
+	       err_set(err, ERR_CONFIG, "allowedClients must be texts of three characters");
+}
+
+bool rules_are_users(const struct json *list, struct err *err)
+{
+	return (json_is_array(list) && are_user_pairs(list)) ||
+	       err_set(err, ERR_CONFIG, "blacklistedUsers must be pairs {client,user}");
+}
+
+static bool is_absent(const struct json *j)
+{
+	return j == NULL || json_is_null(j);
+}
+
 static bool read_lists(struct arena *arena, const struct json *j, struct mapping_row *row,
 		       struct err *err)
 {
@@ -232,11 +248,10 @@ static bool read_lists(struct arena *arena, const struct json *j, struct mapping
 	    !read_array(arena, j, "blacklistedUsers", &row->blocked_users, err)) {
 		return false;
 	}
-	if (!are_clients(json_get(j, "allowedClients"))) {
-		return err_set(err, ERR_CONFIG, "allowedClients must be texts of three characters");
-	}
-	return are_users(json_get(j, "blacklistedUsers")) ||
-	       err_set(err, ERR_CONFIG, "blacklistedUsers must be pairs {client,user}");
+	const struct json *clients = json_get(j, "allowedClients");
+	const struct json *users = json_get(j, "blacklistedUsers");
+	return (is_absent(clients) || rules_are_clients(clients, err)) &&
+	       (is_absent(users) || rules_are_users(users, err));
 }
 
 bool rules_read_target(struct arena *arena, const struct json *j, struct mapping_row *row,

@@ -21,6 +21,10 @@ NODISCARD bool rules_are_texts(const struct json *object, const char *names, str
 NODISCARD bool rules_are_known(const struct json *object, const char *names, struct err *err);
 bool rules_is_host(struct str s); /* characters of a name or an address, without brackets */
 
+/* Clients have three characters; users are blocked as {client,user} (spec 3.5). */
+NODISCARD bool rules_are_clients(const struct json *list, struct err *err);
+NODISCARD bool rules_are_users(const struct json *list, struct err *err);
+
 #define RULES_TARGET_FIELDS                                                                        \
 	"localHost,localPort,protocol,backendType,authenticationMode,hostInHeader,sid,"            \
 	"description,sncPartnerName,sapRouter"

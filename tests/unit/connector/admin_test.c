@@ -636,11 +636,113 @@ TEST(our_own_list_says_why_there_is_no_tunnel)
 #define FRESH(name) cmocka_unit_test_setup_teardown(name, start, stop)
 #define READY(name) cmocka_unit_test_setup_teardown(name, start_ready, stop)
 
+TEST(allowed_clients_are_replaced_added_and_deleted)
+{
+	expect(201, "POST", MAPPINGS, MAPPING);
+	expect(200, "GET", MAPPINGS "/erp.virtual:44300/allowedClients", "");
+	assert_string_equal(answer, "[]");
+	expect(201, "POST", MAPPINGS "/erp.virtual:44300/allowedClients",
+	       "[\"100\",\"200\",\"100\"]");
+	assert_non_null(strstr(location, "/allowedClients"));
+	expect(204, "PATCH", MAPPINGS "/erp.virtual:44300/allowedClients", "[\"200\",\"300\"]");
+	expect(200, "GET", MAPPINGS "/ERP.virtual:44300/allowedClients", "");
+	assert_string_equal(answer, "[\"100\",\"200\",\"300\"]");
+	expect(204, "DELETE", MAPPINGS "/erp.virtual:44300/allowedClients/200", "");
+	expect(404, "DELETE", MAPPINGS "/erp.virtual:44300/allowedClients/200", "");
+	expect(200, "GET", MAPPINGS "/erp.virtual:44300", "");
+	says("\"allowedClients\":[\"100\",\"300\"]");
+	expect(400, "POST", MAPPINGS "/erp.virtual:44300/allowedClients", "[\"1\"]");
+	says("three characters");
+	expect(400, "PATCH", MAPPINGS "/erp.virtual:44300/allowedClients", "{}");
+	expect(204, "DELETE", MAPPINGS "/erp.virtual:44300/allowedClients", "");
+	expect(200, "GET", MAPPINGS "/erp.virtual:44300/allowedClients", "");
+	assert_string_equal(answer, "[]");
+	expect(404, "GET", MAPPINGS "/other.virtual:1/allowedClients", "");
+}
+
+TEST(blocked_users_are_pairs)
+{
+	expect(201, "POST", MAPPINGS, MAPPING);
+	expect(201, "POST", MAPPINGS "/erp.virtual:44300/blockedClientUsers",
+	       "[{\"client\":\"100\",\"user\":\"EVE\"}]");
+	expect(204, "PATCH", MAPPINGS "/erp.virtual:44300/blockedClientUsers",
+	       "[{\"client\":\"100\",\"user\":\"EVE\"},{\"client\":\"200\",\"user\":\"BOB\"}]");
+	expect(400, "POST", MAPPINGS "/erp.virtual:44300/blockedClientUsers", "[\"EVE\"]");
+	expect(204, "DELETE", MAPPINGS "/erp.virtual:44300/blockedClientUsers/100:EVE", "");
+	expect(200, "GET", MAPPINGS "/erp.virtual:44300/blockedClientUsers", "");
+	assert_string_equal(answer, "[{\"client\":\"200\",\"user\":\"BOB\"}]");
+	expect(200, "GET", MAPPINGS "/erp.virtual:44300", "");
+	says("\"blacklistedUsers\":[{\"client\":\"200\"");
+}
+
+TEST(a_master_without_shadow_answers_for_high_availability)
+{
+	expect(200, "GET", CONF "/connector/ha/master/config", "");
+	says("\"haEnabled\":false");
+	expect(200, "GET", CONF "/connector/ha/master/state", "");
+	says("\"ALONE\"");
+	expect(204, "PUT", CONF "/connector/ha/master/config", "{\"haEnabled\":\"false\"}");
+	expect(409, "PUT", CONF "/connector/ha/master/config", "{\"haEnabled\":true}");
+	says("several masters");
+	expect(400, "PUT", CONF "/connector/ha/master/config", "{}");
+	expect(409, "POST", CONF "/connector/ha/master/state", "{\"op\":\"SWITCH\"}");
+	says("ILLEGAL_STATE");
+	expect(400, "POST", CONF "/connector/ha/master/state", "{\"op\":\"JUMP\"}");
+	expect(204, "DELETE", CONF "/connector/ha/master/state", "");
+	expect(403, "GET", CONF "/connector/ha/shadow/state", "");
+	says("FORBIDDEN_REQUEST");
+}
+
+static unsigned submit(const char *form)
+{
+	return send_as("POST", "/j_security_check", form, "application/x-www-form-urlencoded",
+		       NULL);
+}
+
+TEST(the_form_logs_in_and_shows_itself_again_otherwise)
+{
+	char form[200], pair[300];
+
+	assert_int_equal(send_as("GET", "/api/login", "", "", NULL), 200);
+	says("j_security_check");
+	assert_int_equal(submit("j_username=Administrator&j_password=wrong"), 200);
+	says("j_security_check");
+	assert_string_equal(cookie, "");
+	assert_int_equal(submit("j_username=Administrator"), 400);
+	snprintf(form, sizeof form, "j_username=Administrator&j_password=%s", password);
+	assert_int_equal(submit(form), 302);
+	assert_string_equal(location, "/");
+	assert_non_null(strstr(cookie, "JSESSIONID="));
+	assert_true(token[0] != '\0');
+	snprintf(pair, sizeof pair, "%.*s", (int)strcspn(cookie, ";"), cookie);
+	struct http_field fields[] = {{STR("Cookie"), str_of(pair), false}};
+	assert_int_equal(send_fields("GET", CONF "/connector", "", fields, 1), 200);
+	assert_int_equal(send_fields("GET", "/api/login", "", fields, 1), 204);
+}
+
+/* Programs look for text/html to see that they must log in again (spec 8.8). */
+TEST(an_ended_session_is_answered_by_the_page_and_a_browsers_script_by_401)
+{
+	struct http_field fields[] = {{STR("Cookie"), STR("JSESSIONID=0123456789abcdef"), false},
+				      {STR("Sec-Fetch-Mode"), STR("cors"), false}};
+
+	assert_int_equal(send_fields("GET", CONF "/connector", "", fields, 1), 200);
+	says("<form");
+	assert_int_equal(send_fields("GET", CONF "/connector", "", fields, 2), 401);
+	assert_int_equal(send_fields("GET", "/api/drawbridge/v1/audit", "", fields, 1), 401);
+	assert_int_equal(send_fields("GET", CONF "/connector", "", fields, 0), 401);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		FRESH(before_the_password_is_changed_everything_else_is_forbidden),
 		FRESH(before_the_role_is_chosen_everything_else_is_forbidden),
+		READY(allowed_clients_are_replaced_added_and_deleted),
+		READY(blocked_users_are_pairs),
+		READY(a_master_without_shadow_answers_for_high_availability),
+		READY(the_form_logs_in_and_shows_itself_again_otherwise),
+		READY(an_ended_session_is_answered_by_the_page_and_a_browsers_script_by_401),
 		READY(nobody_is_let_in_without_the_right_password),
 		READY(a_wrong_name_costs_as_much_as_a_wrong_password),
 		READY(many_wrong_passwords_are_slowed_down),
