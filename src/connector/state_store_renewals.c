@@ -1,3 +1,4 @@
+#include "base/json.h"
 #include "connector/state_store_priv.h"
 
 struct renewal_change {
@@ -58,14 +59,20 @@ static bool put_done(struct db *db, void *user, struct err *err)
 static bool put_failed(struct db *db, struct change *c, void *user, struct err *err)
 {
 	const struct renewal_change *of = user;
+	AUTO_BUF struct buf after = BUF(KIB(4));
+	struct jsonw w = jsonw_to(&after);
 
 	if (!write_row(db, of->row, err)) {
 		return false;
 	}
+	jsonw_object(&w);
+	jsonw_key_text(&w, "reason", of->row->text);
+	jsonw_key_int(&w, "failures", of->row->failures);
+	jsonw_object_end(&w);
 	state_record(c, of->actor, str_of(of->row->subaccount),
 		     of->row->result == STATE_RENEWAL_DENIED ? "certificate.renew.denied"
 							     : "certificate.renew.failed",
-		     str_of(of->row->region_host), str_of(of->row->text));
+		     str_of(of->row->region_host), buf_str(&after));
 	return true;
 }
 

@@ -35,6 +35,7 @@ bool subaccounts_new(const struct subaccounts_settings *settings, struct subacco
 	s->settings.anchors_pem = NULL; /* lent for this call only */
 	s->anchors_pem = str_dup(str_of(settings->anchors_pem));
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->left, NULL);
 	snapshot_cell_init(&s->cell);
 	if (!state_installation(settings->store, s->instance, err) || !subaccounts_reload(s, err)) {
 		subaccounts_free(s);
@@ -48,6 +49,7 @@ void subaccounts_free(struct subaccounts *s)
 {
 	if (s != NULL) {
 		snapshot_cell_fini(&s->cell);
+		pthread_cond_destroy(&s->left);
 		pthread_mutex_destroy(&s->lock);
 		free(s->anchors_pem);
 		free(s);

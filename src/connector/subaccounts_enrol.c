@@ -3,9 +3,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "store/change.h"
 
 /* One visit to the cloud side's CA: for whom, as whom, and what came of it. */
 struct visit {
+	struct visit *next; /* of subaccounts.visits */
+	bool entered;
 	struct subaccounts *s;
 	const struct state_actor *actor;
 	char host[STATE_HOST], uuid[STATE_UUID];
@@ -22,8 +27,54 @@ struct visit {
 	struct enrol_result *result;
 };
 
+static bool is_visited(const struct visit *v)
+{
+	for (const struct visit *at = v->s->visits; at != NULL; at = at->next) {
+		if (strcmp(at->host, v->host) == 0 && strcmp(at->uuid, v->uuid) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * One at a time for a subaccount: two would send the same key and get two certificates for it. The
+ * second sees what the first left behind.
+ */
+static void enter(struct visit *v)
+{
+	struct subaccounts *s = v->s;
+
+	pthread_mutex_lock(&s->lock);
+	while (is_visited(v)) {
+		pthread_cond_wait(&s->left, &s->lock);
+	}
+	v->next = s->visits;
+	s->visits = v;
+	v->entered = true;
+	pthread_mutex_unlock(&s->lock);
+	subaccount_set_unref(v->set);
+	v->set = subaccounts_ref(s);
+}
+
+static void leave(struct visit *v)
+{
+	struct visit **at = &v->s->visits;
+
+	pthread_mutex_lock(&v->s->lock);
+	while (v->entered && *at != v) {
+		at = &(*at)->next;
+	}
+	if (v->entered) {
+		*at = v->next;
+		pthread_cond_broadcast(&v->s->left);
+	}
+	pthread_mutex_unlock(&v->s->lock);
+}
+
 static void visit_fini(struct visit *v)
 {
+	leave(v);
 	explicit_bzero(v->password, sizeof(v->password));
 	explicit_bzero(&v->data, sizeof(v->data));
 	subaccount_set_unref(v->set);
@@ -199,6 +250,35 @@ static enum enrol_outcome get_certificate(struct visit *v, struct err *err)
 		       : ENROL_FAILED;
 }
 
+/* Who tried with what was not good enough; tries by the program itself are in the log of changes.
+ */
+static void note_denied(const struct visit *v, const char *what, enum enrol_outcome outcome,
+			const struct err *why)
+{
+	AUTO_BUF struct buf object = BUF(KIB(1));
+	AUTO_BUF struct buf after = BUF(KIB(4));
+	struct jsonw w = jsonw_to(&after);
+	struct err err = {0};
+
+	if (outcome != ENROL_WRONG && outcome != ENROL_REFUSED && outcome != ENROL_UNTRUSTED) {
+		return;
+	}
+	buf_addf(&object, "%s@%s", v->uuid, v->host);
+	jsonw_object(&w);
+	jsonw_key_text(&w, "reason", why->text);
+	jsonw_key_text(&w, "cloudUser", v->has_data ? "" : v->user);
+	jsonw_object_end(&w);
+	const struct change_audit audit = {.who = v->actor->who,
+					   .from = v->actor->from,
+					   .tenant = str_of(v->uuid),
+					   .what = str_of(what),
+					   .object = buf_str(&object),
+					   .after = buf_str(&after)};
+	if (!store_denied(v->s->settings.store, &audit, &err)) {
+		log_error("a denied enrolment could not be recorded", LOG_ERR(&err));
+	}
+}
+
 /* ---- adding ---- */
 
 static bool write_row(struct visit *v, const struct subaccount_edit *facts, struct err *err)
@@ -257,7 +337,9 @@ enum enrol_outcome subaccounts_add(struct subaccounts *s, const struct state_act
 
 	visit_init(&v, s, actor, why);
 	if (read_credentials(&v, region_host, subaccount, credentials, err)) {
+		enter(&v);
 		outcome = add(&v, facts, err);
+		note_denied(&v, "denied enrolment", outcome, err);
 	}
 	visit_fini(&v);
 	return outcome;
@@ -289,8 +371,9 @@ static enum enrol_outcome replace(struct visit *v, const char *what, struct err 
 	return outcome;
 }
 
-static bool must_exist(const struct visit *v, struct err *err)
+static bool must_exist(struct visit *v, struct err *err)
 {
+	enter(v);
 	return subaccount_find(v->set, str_of(v->host), str_of(v->uuid)) != NULL ||
 	       err_set(err, ERR_MISSING, "Subaccount with value '%s@%s' does not exist", v->uuid,
 		       v->host);
@@ -308,6 +391,7 @@ enum enrol_outcome subaccounts_refresh(struct subaccounts *s, const struct state
 	if (read_credentials(&v, region_host, subaccount, credentials, err) &&
 	    must_exist(&v, err)) {
 		outcome = replace(&v, "certificate.refresh", err);
+		note_denied(&v, "denied refresh", outcome, err);
 	}
 	visit_fini(&v);
 	return outcome;

@@ -6,9 +6,13 @@
 
 #include "connector/subaccounts.h"
 
+struct visit;
+
 struct subaccounts {
 	struct subaccounts_settings settings;
 	pthread_mutex_t lock; /* of read, change, publish; never held while the network is asked */
+	struct visit *visits; /* to the cloud side, under way; under the lock, with … */
+	pthread_cond_t left;  /* … this told when one ends */
 	struct snapshot_cell cell;
 	char instance[STATE_UUID];
 	char *anchors_pem; /* under the lock */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "database.h"
+#include "store/audit.h"
 #include "store/migrate.h"
 #include "unit/connector/fake_est.h"
 #include "unit/connector/fake_keys.h"
@@ -107,12 +108,35 @@ TEST(a_subaccount_that_was_added_can_be_dialled_also_after_a_restart)
 	end(&s);
 }
 
+struct denied_count {
+	const char *what;
+	int n;
+};
+
+static void count_one(const struct audit_entry *entry, void *user)
+{
+	struct denied_count *c = user;
+
+	c->n += str_eq(entry->audit.what, str_of(c->what)) && str_eq(entry->audit.who, ADMIN.who) &&
+		entry->audit.after.len > 2;
+}
+
+static int count_denied(struct scene *s, const char *what)
+{
+	struct denied_count c = {.what = what};
+
+	assert_ok(store_denied_each(s->database->store, NULL, 100, count_one, &c, &s->err),
+		  &s->err);
+	return c.n;
+}
+
 TEST(a_wrong_password_leaves_a_key_that_is_used_again)
 {
 	struct scene s;
 
 	begin(&s, state, true);
 	assert_int_equal(add(&s, "wrong"), ENROL_WRONG);
+	assert_int_equal(count_denied(&s, "denied enrolment"), 1);
 	assert_null(look(&s));
 	must_add(&s);
 	assert_int_equal(s.keys.generated, 1);
@@ -241,6 +265,38 @@ TEST(a_new_certificate_is_dialled_and_confirmed_when_it_opened_a_tunnel)
 	end(&s);
 }
 
+static void *refresh_too(void *user)
+{
+	struct scene *s = user;
+	struct subaccount_credentials credentials = {.user = STR("ann"), .password = STR("right")};
+	struct enrol_result why = {0};
+	struct err err = {0};
+
+	assert_int_equal(subaccounts_refresh(s->subaccounts, &ADMIN, str_of(s->est.region_host),
+					     STR(FAKE_SUBACCOUNT), &credentials, &why, &err),
+			 ENROL_DONE);
+	enrol_result_fini(&why);
+	return NULL;
+}
+
+TEST(two_refreshes_at_once_get_a_key_and_a_certificate_each)
+{
+	struct scene s;
+	pthread_t others[4];
+
+	begin(&s, state, true);
+	must_add(&s);
+	for (size_t i = 0; i < COUNT(others); i++) {
+		assert_int_equal(pthread_create(&others[i], NULL, refresh_too, &s), 0);
+	}
+	for (size_t i = 0; i < COUNT(others); i++) {
+		pthread_join(others[i], NULL);
+	}
+	assert_int_equal(s.keys.generated, 1 + COUNT(others));
+	assert_int_equal(s.est.enrolled, 1 + COUNT(others));
+	end(&s);
+}
+
 TEST(a_key_that_does_not_open_is_a_defect_and_no_crash)
 {
 	struct scene s;
@@ -328,6 +384,7 @@ int main(void)
 		ON_SQLITE(authentication_data_says_where_and_a_false_root_is_final),
 		ON_SQLITE(edits_are_live_and_keep_the_tls_configuration),
 		ON_SQLITE(a_new_certificate_is_dialled_and_confirmed_when_it_opened_a_tunnel),
+		ON_SQLITE(two_refreshes_at_once_get_a_key_and_a_certificate_each),
 		ON_SQLITE(a_key_that_does_not_open_is_a_defect_and_no_crash),
 		ON_SQLITE(the_proxy_keeps_its_password_until_another_one_comes),
 		ON_SQLITE(owners_are_learned_once),
