@@ -171,7 +171,7 @@ NODISCARD bool keys_mac(struct keys_client *c, struct str tenant, struct str wra
 			const char *label, struct str message, uint8_t mac[static KEYS_MAC],
 			struct err *err);
 /*
- * Notes that the head of `chain` ("head": the audit of changes; a node's own chains by other names)
+ * Notes that the head of `chain` ("audit": the changes; "denied:{node}": a node's denied attempts)
  * was `n` with that hash: one signed line in keyd's append-only file "anchor" (keys/anchor.h),
  * which is on disk when this returns. It may lag behind the database and never leads: only what is
  * committed is noted. ERR_CONFLICT for a smaller n than the last line's (the database was rolled

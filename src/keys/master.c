@@ -125,3 +125,128 @@ bool master_open(const char *path, bool first_start, int *fd, struct err *err)
 	}
 	return *fd >= 0 || open_file(path, first_start, fd, err);
 }
+
+bool master_is_fixed(void)
+{
+	return getenv(MASTER_VARIABLE) != NULL && getenv("CREDENTIALS_DIRECTORY") == NULL;
+}
+
+static bool is_same(int a, int b)
+{
+	struct stat one, other;
+
+	return fstat(a, &one) == 0 && fstat(b, &other) == 0 && one.st_dev == other.st_dev &&
+	       one.st_ino == other.st_ino && one.st_size == other.st_size &&
+	       one.st_mtim.tv_sec == other.st_mtim.tv_sec &&
+	       one.st_mtim.tv_nsec == other.st_mtim.tv_nsec;
+}
+
+bool master_reopen(const char *path, int now, int *fd, struct err *err)
+{
+	AUTO_FD int opened = -1;
+
+	if (!master_open(path, false, &opened, err)) {
+		return false;
+	}
+	*fd = is_same(opened, now) ? -1 : TAKE_FD(opened);
+	return true;
+}
+
+/* ---- the operator's steps ---- */
+
+/* The lines of the file, which must be keys or remarks, into a wiping buffer. */
+static bool read_lines(int fd, struct buf *text, struct err *err)
+{
+	uint8_t key[32];
+	struct str rest, line;
+
+	char *room = buf_reserve(text, MASTER_TEXT_MAX);
+	ssize_t n = pread(fd, room, MASTER_TEXT_MAX, 0);
+	if (n < 0 || n == MASTER_TEXT_MAX) {
+		return err_set(err, ERR_CONFIG, "the master key file cannot be read whole");
+	}
+	buf_commit(text, (size_t)n);
+	if (text->len > 0 && text->at[text->len - 1] != '\n') {
+		buf_add_c(text, '\n');
+	}
+	rest = buf_str(text);
+	while (str_next(&rest, '\n', &line)) {
+		line = str_trim(line);
+		bool fair = line.len == 0 || line.at[0] == '#' ||
+			    str_to_hex_bytes(line, key, sizeof(key));
+		explicit_bzero(key, sizeof(key));
+		if (!fair) {
+			return err_set(err, ERR_CONFIG,
+				       "the master key file has a line that is no key");
+		}
+	}
+	return true;
+}
+
+static void write_first(struct str text, struct buf *out)
+{
+	struct str line;
+
+	while (str_next(&text, '\n', &line)) {
+		line = str_trim(line);
+		if (line.len > 0 && line.at[0] != '#') {
+			buf_add_str(out, line);
+			buf_add_c(out, '\n');
+			return;
+		}
+	}
+}
+
+static bool replace_file(const char *path, int old, const struct buf *text, struct err *err)
+{
+	AUTO_BUF struct buf beside = BUF(PATH_MAX);
+	struct stat st;
+
+	buf_addf(&beside, "%s.new", path);
+	if (buf_failed(&beside) || text->len >= MASTER_TEXT_MAX) {
+		return err_set(err, ERR_CONFIG, "the master key file would be too long");
+	}
+	(void)unlink(beside.at); /* of a step that was killed */
+	AUTO_FD int fd = open(beside.at, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
+	if (fd < 0 || fstat(old, &st) != 0 || fchown(fd, st.st_uid, st.st_gid) != 0 ||
+	    write(fd, text->at, text->len) != (ssize_t)text->len || fsync(fd) != 0 ||
+	    rename(beside.at, path) != 0) {
+		(void)err_errno(err, ERR_CONFIG, "cannot write %s", beside.at);
+		(void)unlink(beside.at);
+		return false;
+	}
+	return true;
+}
+
+static bool rewrite(const char *path, bool prepend, struct err *err)
+{
+	AUTO_BUF struct buf old = BUF_SECRET(2 * MASTER_TEXT_MAX);
+	AUTO_BUF struct buf text = BUF_SECRET(2 * MASTER_TEXT_MAX);
+	AUTO_FD int fd = -1;
+	uint8_t bytes[32];
+
+	if (!open_file(path, false, &fd, err) || !read_lines(fd, &old, err)) {
+		return false;
+	}
+	if (prepend) {
+		random_bytes(bytes, sizeof(bytes));
+		buf_add_hex(&text, bytes, sizeof(bytes));
+		buf_add_c(&text, '\n');
+		explicit_bzero(bytes, sizeof(bytes));
+		buf_add_str(&text, buf_str(&old));
+	} else {
+		write_first(buf_str(&old), &text);
+	}
+	return text.len > 0 ? replace_file(path, fd, &text, err)
+			    : err_set(err, ERR_CONFIG, "the master key file has no key");
+}
+
+bool master_prepend(const char *path, struct err *err)
+{
+	return rewrite(path, true, err);
+}
+
+bool master_keep_first(const char *path, struct err *err)
+{
+	return rewrite(path, false, err);
+}

@@ -22,3 +22,17 @@ enum {
  * open what was sealed with the lost one. A file that others may read is refused.
  */
 NODISCARD bool master_open(const char *path, bool first_start, int *fd, struct err *err);
+
+/* Whether master_open() would take the environment: it cannot be read again. Before it only. */
+bool master_is_fixed(void);
+/*
+ * The source once more: *fd is -1 when it is still the file behind `now`. Never makes a file.
+ */
+NODISCARD bool master_reopen(const char *path, int now, int *fd, struct err *err);
+/*
+ * For the operator: puts a new key before the ones in the file, or takes all but the first one out.
+ * The file is replaced at once, with mode 0400 and the old one's owner. ERR_CONFIG when it cannot
+ * be read or written, or holds something else.
+ */
+NODISCARD bool master_prepend(const char *path, struct err *err);
+NODISCARD bool master_keep_first(const char *path, struct err *err);

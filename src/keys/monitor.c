@@ -15,17 +15,16 @@
 #include "base/clock.h"
 #include "keys/master.h"
 #include "keys/pace.h"
+#include "keys/protocol.h"
 #include "keys/sandbox.h"
+#include "keys/spawn.h"
 #include "net/packet.h"
-
-#define CONTROL_VARIABLE "DRAWBRIDGE_CONTROL_FD"
 
 enum {
 	EXIT_CONFIG = 2,
-	EXIT_NO_EXEC = 127,
-	SERVER_ENDS_MS = 200, /* between the last close of its sockets and its end */
-	/* Freed memory is overwritten at once, also by OpenSSL's frees: see tune_memory(). */
-	PERTURB = 0x55,
+	SERVER_ENDS_MS = 200,  /* between the last close of its sockets and its end */
+	NEXT_READY_MS = 20000, /* a keyd for another master key answers by then */
+	RETIRED_MAX = 8,
 };
 
 struct child {
@@ -38,191 +37,151 @@ struct child {
 struct monitor {
 	const struct monitor_settings *settings;
 	int master, signals;
-	int control; /* to the server that runs now; -1: none */
+	int control;          /* to the server that runs now; -1: none */
+	bool source_is_fixed; /* the environment: there is nothing to read again */
 	struct child keyd, server;
-	bool ending; /* the server was told to end */
+	struct child next; /* a keyd for another master key, before it has the server */
+	int next_master, next_sockets[KEYS_SOCKETS];
+	msec_t next_until;
+	pid_t retired[RETIRED_MAX]; /* keyds that serve their last calls */
+	bool ending;                /* the server was told to end */
 	bool done;
 	int status;
 };
 
-int monitor_control_fd(void)
+static void kill_child(struct child *c, int signal)
 {
-	const char *text = getenv(CONTROL_VARIABLE);
-	uint64_t fd;
-
-	if (!text || !str_to_u64(str_of(text), &fd) || fd > INT_MAX) {
-		return -1;
+	if (c->pid > 0) {
+		(void)kill(c->pid, signal);
 	}
-	unsetenv(CONTROL_VARIABLE);
-	return fcntl((int)fd, F_SETFD, FD_CLOEXEC) == 0 ? (int)fd : -1;
+}
+
+/* A keyd that is to end by itself: its status is of no interest. */
+static void retire(struct monitor *m, pid_t pid)
+{
+	for (size_t i = 0; i < COUNT(m->retired); i++) {
+		if (m->retired[i] == 0) {
+			m->retired[i] = pid;
+			return;
+		}
+	}
+	if (pid > 0) {
+		(void)kill(pid, SIGKILL);
+	}
 }
 
 /* ---- starting ---- */
 
-/* In the child: signals as usual, and an end when the monitor ends. */
-static void become_child(int signal_at_monitors_end, pid_t monitor)
-{
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)prctl(PR_SET_PDEATHSIG, signal_at_monitors_end);
-	if (getppid() != monitor) {
-		_exit(1);
-	}
-}
-
-static void keep_open(int fd)
-{
-	(void)fcntl(fd, F_SETFD, 0);
-}
-
-/* In the child. glibc overwrites what is freed, and no thread's cache keeps it from that. */
-static void exec_keyd(const struct monitor *m, int *sockets)
-{
-	const struct monitor_settings *s = m->settings;
-	AUTO_BUF struct buf words = BUF(KIB(8));
-	char *argv[10], *envp[2];
-	size_t starts[COUNT(argv)], n = 0;
-
-	for (size_t i = 0; i < KEYS_SOCKETS; i++) {
-		keep_open(sockets[i]);
-	}
-	keep_open(m->master);
-	starts[n++] = words.len;
-	buf_addf(&words, "%s%c", s->keyd_path, 0);
-	starts[n++] = words.len;
-	buf_addf(&words, "--folder=%s/keyd%c", s->state_dir, 0);
-	starts[n++] = words.len;
-	buf_addf(&words, "--classes=%u%c", s->classes, 0);
-	starts[n++] = words.len;
-	buf_addf(&words, "--master-fd=%d%c", m->master, 0);
-	starts[n++] = words.len;
-	buf_addf(&words, "--sockets=");
-	for (size_t i = 0; i < KEYS_SOCKETS; i++) {
-		buf_addf(&words, "%s%d", i ? "," : "", sockets[i]);
-	}
-	buf_add_c(&words, '\0');
-	starts[n++] = words.len;
-	buf_addf(&words, "--log-level=%u%c", (unsigned)s->log_level, 0);
-	starts[n++] = words.len;
-	buf_addf(&words, "--log-json=%s%c", s->log_json ? "on" : "off", 0);
-	starts[n++] = words.len;
-	buf_addf(&words, "--user=%s%c", s->keyd_user ? s->keyd_user : "", 0);
-	size_t tunables = words.len;
-	buf_addf(&words, "GLIBC_TUNABLES=glibc.malloc.tcache_count=0:glibc.malloc.perturb=%d%c",
-		 PERTURB, 0);
-	if (buf_failed(&words)) {
-		_exit(EXIT_CONFIG);
-	}
-	for (size_t i = 0; i < n; i++) {
-		argv[i] = words.at + starts[i];
-	}
-	argv[n] = NULL;
-	envp[0] = words.at + tunables;
-	envp[1] = NULL;
-	execve(s->keyd_path, argv, envp);
-}
-
-static void could_not_exec(const char *path)
+/* Hands sockets over; the monitor keeps none. */
+static void hand_over(struct monitor *m, int ours[static KEYS_SOCKETS])
 {
 	struct err err;
 
-	(void)err_errno(&err, ERR_SYSTEM, "cannot execute %s", path);
-	log_error("a program is missing", LOG_ERR(&err));
-	_exit(EXIT_NO_EXEC);
-}
-
-/* Makes socket pairs: ours[] for the server, keyds[] for keyd. */
-static bool make_set(int *ours, int *keyds, struct err *err)
-{
-	for (size_t i = 0; i < KEYS_SOCKETS; i++) {
-		int pair[2];
-		if (!packet_pair(pair, err)) {
-			for (size_t j = 0; j < i; j++) {
-				close_fd(ours[j]);
-				close_fd(keyds[j]);
-			}
-			return false;
-		}
-		ours[i] = pair[0];
-		keyds[i] = pair[1];
+	if (packet_send(m->control, STR("s"), ours, KEYS_SOCKETS, &err) == PACKET_FAILED) {
+		log_error("cannot hand sockets to the server", LOG_ERR(&err));
 	}
-	return true;
+	spawn_close(ours);
 }
 
 static void start_keyd(struct monitor *m)
 {
-	int ours[KEYS_SOCKETS], keyds[KEYS_SOCKETS];
+	int ours[KEYS_SOCKETS];
 	struct err err;
-	pid_t monitor = getpid();
 
 	m->keyd.start_at = 0;
 	pace_started(&m->keyd.pace, clock_now());
-	if (!make_set(ours, keyds, &err)) {
+	if (!spawn_keyd(m->settings, m->master, ours, &m->keyd.pid, &err)) {
 		log_error("cannot start the key process", LOG_ERR(&err));
-		m->keyd.start_at = pace_next(&m->keyd.pace, clock_now() + PACE_WINDOW_MS);
+		m->keyd.start_at = clock_now() + PACE_WINDOW_MS;
 		return;
 	}
-	pid_t pid = fork();
-	if (pid == 0) {
-		become_child(SIGKILL, monitor);
-		exec_keyd(m, keyds);
-		could_not_exec(m->settings->keyd_path);
-	}
-	m->keyd.pid = pid > 0 ? pid : 0;
-	if (pid < 0) {
-		log_error("cannot fork the key process", LOG_INT("errno", errno));
-		m->keyd.start_at = clock_now() + PACE_WINDOW_MS;
-	} else if (packet_send(m->control, STR("s"), ours, KEYS_SOCKETS, &err) == PACKET_FAILED) {
-		log_error("cannot hand sockets to the server", LOG_ERR(&err));
-	}
-	for (size_t i = 0; i < KEYS_SOCKETS; i++) {
-		close_fd(ours[i]);
-		close_fd(keyds[i]);
-	}
-}
-
-static void exec_server(const struct monitor *m, int control)
-{
-	char number[16];
-
-	keep_open(control);
-	(void)snprintf(number, sizeof(number), "%d", control);
-	(void)setenv(CONTROL_VARIABLE, number, 1);
-	execvp(m->settings->server_argv[0], m->settings->server_argv);
+	hand_over(m, ours);
 }
 
 /* The server, and a keyd for it. */
 static void start_server(struct monitor *m)
 {
-	int pair[2];
 	struct err err;
-	pid_t monitor = getpid();
 
 	m->server.start_at = 0;
 	pace_started(&m->server.pace, clock_now());
 	close_fd(TAKE_FD(m->control));
-	if (!packet_pair(pair, &err)) {
+	if (!spawn_server(m->settings, &m->control, &m->server.pid, &err)) {
 		log_error("cannot start the server", LOG_ERR(&err));
 		m->server.start_at = clock_now() + PACE_WINDOW_MS;
 		return;
 	}
-	m->control = pair[0];
-	pid_t pid = fork();
-	if (pid == 0) {
-		become_child(SIGTERM, monitor);
-		exec_server(m, pair[1]);
-		could_not_exec(m->settings->server_argv[0]);
+	start_keyd(m);
+}
+
+/* ---- another master key ---- */
+
+static void drop_next(struct monitor *m)
+{
+	if (m->next.pid > 0) {
+		kill_child(&m->next, SIGKILL);
+		spawn_close(m->next_sockets);
+		close_fd(TAKE_FD(m->next_master));
+		retire(m, m->next.pid);
+		m->next.pid = 0;
 	}
-	close_fd(pair[1]);
-	m->server.pid = pid > 0 ? pid : 0;
-	if (pid < 0) {
-		log_error("cannot fork the server", LOG_INT("errno", errno));
-		m->server.start_at = clock_now() + PACE_WINDOW_MS;
+}
+
+/*
+ * SIGHUP: a keyd with the source as it is now is started beside the running one, and asked whether
+ * it lives. Only then it gets the server: a source that is refused changes nothing.
+ */
+static void rotate(struct monitor *m)
+{
+	static const char ping[] = {KEYS_PING};
+	struct err err;
+	int fd = -1;
+
+	if (m->source_is_fixed || m->next.pid > 0 || m->server.pid == 0) {
 		return;
 	}
-	start_keyd(m);
+	if (!master_reopen(m->settings->master_key_path, m->master, &fd, &err)) {
+		log_error("the source of the master key was not read again, the old one stays",
+			  LOG_ERR(&err));
+		return;
+	}
+	if (fd < 0) {
+		return; /* it is the same */
+	}
+	if (!spawn_keyd(m->settings, fd, m->next_sockets, &m->next.pid, &err) ||
+	    packet_send(m->next_sockets[0], str_make(ping, sizeof(ping)), NULL, 0, &err) !=
+		    PACKET_OK) {
+		log_error("cannot start a key process for the new master key", LOG_ERR(&err));
+		m->next_master = fd;
+		drop_next(m);
+		return;
+	}
+	m->next_master = fd;
+	m->next_until = clock_now() + NEXT_READY_MS;
+}
+
+/* The answer to the ping: it has opened the vault, and what this folder was made with. */
+static void adopt_next(struct monitor *m)
+{
+	char answer[64];
+	size_t len = 0;
+	struct err err;
+
+	if (packet_receive(m->next_sockets[0], answer, sizeof(answer), &len, NULL, 0, NULL, &err) !=
+		    PACKET_OK ||
+	    answer[0] != KEYS_OK) {
+		return; /* it ends, and its status tells why */
+	}
+	retire(m, m->keyd.pid);
+	close_fd(m->master);
+	m->master = TAKE_FD(m->next_master);
+	m->keyd.pid = m->next.pid;
+	m->keyd.start_at = 0;
+	m->next.pid = 0;
+	/* The old one ends when the server has closed its sockets, behind the calls that run. */
+	hand_over(m, m->next_sockets);
+	log_info("the source of the master key was read again: its first key seals from now on",
+		 LOG_INT("keyd", m->keyd.pid));
 }
 
 /* ---- ends ---- */
@@ -262,13 +221,6 @@ static void keyd_ended(struct monitor *m, int status)
 	m->keyd.pid = 0;
 }
 
-static void kill_child(struct child *c, int signal)
-{
-	if (c->pid > 0) {
-		(void)kill(c->pid, signal);
-	}
-}
-
 static void server_ended(struct monitor *m, int status)
 {
 	bool asked = m->ending || (WIFEXITED(status) && (WEXITSTATUS(status) == 0 ||
@@ -280,11 +232,29 @@ static void server_ended(struct monitor *m, int status)
 	}
 	log_end(&m->server, status);
 	m->server.pid = 0;
+	drop_next(m);
 	/* Its keyd has nobody left to serve, and would end by itself: sooner is faster. */
 	kill_child(&m->keyd, SIGKILL);
 	m->keyd.start_at = 0;
 	m->server.start_at = WIFEXITED(status) ? pace_failed(&m->server.pace, clock_now())
 					       : pace_next(&m->server.pace, clock_now());
+}
+
+static void next_ended(struct monitor *m)
+{
+	log_error("the new source of the master key was refused, see above: the old one stays");
+	m->next.pid = 0;
+	spawn_close(m->next_sockets);
+	close_fd(TAKE_FD(m->next_master));
+}
+
+static void forget_retired(struct monitor *m, pid_t pid)
+{
+	for (size_t i = 0; i < COUNT(m->retired); i++) {
+		if (m->retired[i] == pid) {
+			m->retired[i] = 0;
+		}
+	}
 }
 
 static void reap(struct monitor *m)
@@ -297,6 +267,10 @@ static void reap(struct monitor *m)
 			keyd_ended(m, status);
 		} else if (pid == m->server.pid) {
 			server_ended(m, status);
+		} else if (pid == m->next.pid) {
+			next_ended(m);
+		} else {
+			forget_retired(m, pid);
 		}
 	}
 }
@@ -314,6 +288,7 @@ static void take_signal(struct monitor *m)
 		break;
 	case SIGHUP:
 		kill_child(&m->server, SIGHUP);
+		rotate(m);
 		break;
 	default:
 		m->ending = true;
@@ -329,6 +304,10 @@ static void run_plans(struct monitor *m)
 {
 	msec_t now = clock_now();
 
+	if (m->next.pid > 0 && now >= m->next_until) {
+		drop_next(m);
+		log_error("the key process for the new master key gave no sign: the old one stays");
+	}
 	/* A new server waits until the old keyd is reaped: its start kills by pid. */
 	if (m->server.start_at > 0 && now >= m->server.start_at && m->keyd.pid == 0) {
 		start_server(m);
@@ -347,6 +326,9 @@ static int wait_ms(const struct monitor *m)
 	}
 	if (m->keyd.start_at > 0 && m->keyd.start_at < next) {
 		next = m->keyd.start_at;
+	}
+	if (m->next.pid > 0 && m->next_until < next) {
+		next = m->next_until;
 	}
 	return next <= now ? 1 : (int)(next - now);
 }
@@ -430,6 +412,7 @@ static bool prepare(struct monitor *m, struct err *err)
 		return false;
 	}
 	/* The key before the folder that makes it obligatory: kill -9 between them heals. */
+	m->source_is_fixed = master_is_fixed();
 	if (!master_open(s->master_key_path, first_start, &m->master, err)) {
 		return false;
 	}
@@ -446,12 +429,20 @@ static void end_children(struct monitor *m)
 	if (m->keyd.pid > 0) {
 		(void)waitpid(m->keyd.pid, NULL, 0);
 	}
+	drop_next(m);
+	for (size_t i = 0; i < COUNT(m->retired); i++) {
+		if (m->retired[i] > 0) {
+			(void)kill(m->retired[i], SIGKILL);
+			(void)waitpid(m->retired[i], NULL, 0);
+		}
+	}
 }
 
 int monitor_run(const struct monitor_settings *settings)
 {
 	struct monitor m = {.settings = settings,
 			    .master = -1,
+			    .next_master = -1,
 			    .signals = -1,
 			    .control = -1,
 			    .keyd = {.name = "drawbridge-keyd"},
@@ -467,8 +458,17 @@ int monitor_run(const struct monitor_settings *settings)
 		start_server(&m);
 	}
 	while (!m.done) {
-		struct pollfd wake = {.fd = m.signals, .events = POLLIN};
-		if (poll(&wake, 1, wait_ms(&m)) > 0) {
+		struct pollfd wake[2] = {
+			{.fd = m.signals, .events = POLLIN},
+			{.fd = m.next.pid > 0 ? m.next_sockets[0] : -1, .events = POLLIN}};
+		int n = poll(wake, COUNT(wake), wait_ms(&m));
+		if (n > 0 && wake[1].revents == POLLIN) {
+			adopt_next(&m);
+		} else if (n > 0 && (wake[1].revents & POLLHUP) != 0) {
+			/* It ended; SIGCHLD tells how. */
+			usleep(1000);
+		}
+		if (n > 0 && wake[0].revents != 0) {
 			take_signal(&m);
 		}
 		run_plans(&m);

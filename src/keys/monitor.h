@@ -10,6 +10,11 @@
  * growing pauses when it ends with an error (see pace.h); when it exits 0, or 2 (configuration),
  * the monitor ends with that status. SIGTERM and SIGINT are
  * passed on, SIGHUP too.
+ *
+ * SIGHUP also has the source of the master key looked at. When it is another file than before, a
+ * second keyd is started with it; once that one has answered, the server gets its sockets and the
+ * old one ends behind the calls that it serves. No call is lost; a source that does not open what
+ * the state folder was made with is refused and changes nothing.
  */
 #include "base/err.h"
 #include "base/log.h"

@@ -378,6 +378,7 @@ static int serve(struct cloud *c, int control)
 		cloud_watch_certificates(c);
 		alerts_start(c->alerts, c->loop, c->jobs);
 		daemon_denials_start(&c->denials, c->loop, c->jobs);
+		daemon_anchor_start(&c->anchor, c->store, c->keys, c->loop, c->jobs);
 		log_info("ready", LOG_TEXT("role", c->options.role),
 			 LOG_TEXT("console", c->options.listen_console),
 			 LOG_TEXT("tunnels", c->options.listen_tunnel),

@@ -16,6 +16,7 @@
 #include "programs/cloud_options.h"
 #include "programs/daemon.h"
 #include "programs/daemon_alerts.h"
+#include "programs/daemon_anchor.h"
 #include "programs/daemon_denials.h"
 
 enum {
@@ -36,6 +37,7 @@ struct cloud {
 	struct jobs *relay_jobs;
 	struct http_server *console, *tunnels, *metrics; /* NULL: not open */
 	struct alerts *alerts;
+	struct daemon_anchor anchor;
 	struct daemon_denials denials;
 	struct daemon_tls console_tls, tunnel_tls, relay_tls;
 	struct inbound *inbound; /* whose trust relay_tls meets */

@@ -10,6 +10,7 @@
 #include "programs/connector_options.h"
 #include "programs/daemon.h"
 #include "programs/daemon_alerts.h"
+#include "programs/daemon_anchor.h"
 
 /* A data worker: its loop's thread, and what serves requests there. */
 struct connector_worker {
@@ -32,6 +33,7 @@ struct connector {
 	struct renewals *renewals;
 	struct admin *admin;
 	struct alerts *alerts;
+	struct daemon_anchor anchor;
 	struct ui_certificate *ui_certificate;
 	char *ui_names; /* of its default; a copy, since jobs read it */
 	pthread_mutex_t ui_lock;

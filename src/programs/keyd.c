@@ -140,13 +140,40 @@ static bool run(const struct settings *s, struct err *err)
 	return serve(&d, fds, n, err);
 }
 
+/* Steps of an operator who changes the master key; see docs/operation.md. */
+typedef bool master_fn(const char *path, struct err *err);
+
+static master_fn *step_of(const char *word)
+{
+	if (strcmp(word, "--new-master-key") == 0) {
+		return master_prepend;
+	}
+	return strcmp(word, "--drop-old-master-keys") == 0 ? master_keep_first : NULL;
+}
+
+static int run_step(master_fn *step, const char *path)
+{
+	struct err err;
+
+	if (!step(path, &err)) {
+		(void)fprintf(stderr, "drawbridge-keyd: %s\n", err.text);
+		return EXIT_CONFIG;
+	}
+	return 0;
+}
+
 static int print_help(void)
 {
 	AUTO_BUF struct buf text = BUF(KIB(64));
 
 	buf_add_str(&text,
 		    STR("usage: drawbridge-keyd options\n\nHolds private keys. The monitor of "
-			"drawbridge-cloud and drawbridge-connector starts it.\n\n"));
+			"drawbridge-cloud and drawbridge-connector starts it.\n\n"
+			"By hand:\n"
+			"  --new-master-key FILE        put a new key before the others in FILE; "
+			"SIGHUP has it used\n"
+			"  --drop-old-master-keys FILE  leave only the first one, once nothing is "
+			"sealed under the others\n\n"));
 	options_write_help(options, &text);
 	return fwrite(text.at, 1, text.len, stdout) == text.len ? 0 : 1;
 }
@@ -159,6 +186,9 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		return print_help();
+	}
+	if (argc == 3 && argv[1][0] == '-' && step_of(argv[1]) != NULL) {
+		return run_step(step_of(argv[1]), argv[2]);
 	}
 	options_init(options, &settings);
 	bool ok = options_read_words(options, &settings, argc - 1, argv + 1, &used, &err);

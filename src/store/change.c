@@ -250,6 +250,45 @@ bool store_head(struct store *s, int64_t *n, struct err *err)
 	return accept_head(s, found, err);
 }
 
+static bool read_tip(struct db *db, bool denied, struct store_tip *out, struct err *err)
+{
+	struct stmt *st;
+	bool ok =
+		denied ? db_prepare(db, "SELECT n, hash FROM denied_head WHERE node = $1", &st, err)
+		       : db_prepare(db, "SELECT n, hash FROM head WHERE one = 1", &st, err);
+
+	if (!ok) {
+		return false;
+	}
+	if (denied) {
+		stmt_text(st, 1, str_of(db->store->node));
+	}
+	enum store_outcome outcome = stmt_step(st, err);
+	if (outcome == STORE_FAILED) {
+		return false;
+	}
+	*out = (struct store_tip){0};
+	struct str hash = outcome == STORE_ROW ? stmt_col_text(st, 1) : STR_NONE;
+	if (hash.len == sizeof(out->hash)) {
+		out->n = stmt_col_int(st, 0);
+		memcpy(out->hash, hash.at, sizeof(out->hash));
+	}
+	stmt_reset(st);
+	return true;
+}
+
+bool store_tip(struct store *s, bool denied, struct store_tip *out, struct err *err)
+{
+	struct db *db;
+
+	if (!store_take(s, &db, err)) {
+		return false;
+	}
+	bool ok = read_tip(db, denied, out, err);
+	store_give(s, db);
+	return ok;
+}
+
 /* ---- denied attempts ---- */
 
 static bool lock_denied_head(struct db *db, struct row *row, uint8_t hash[static 32],

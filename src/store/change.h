@@ -29,6 +29,12 @@ typedef bool change_fn(struct db *db, struct change *c, void *user, struct err *
 NODISCARD bool store_change(struct store *s, change_fn *fn, void *user, int64_t *n,
 			    struct err *err);
 NODISCARD bool store_head(struct store *s, int64_t *n, struct err *err);
+/* The head of the changes, or of this node's denied attempts; n 0 when there is none yet. */
+struct store_tip {
+	int64_t n;
+	uint8_t hash[32];
+};
+NODISCARD bool store_tip(struct store *s, bool denied, struct store_tip *out, struct err *err);
 /* A denied attempt: into the chain of this node (store_set_node), batched by the caller. */
 NODISCARD bool store_denied(struct store *s, const struct change_audit *audit, struct err *err);
 /* Several in one transaction: store/denials.h gathers them. */

@@ -109,6 +109,11 @@ void store_set_node(struct store *s, const char *node)
 	snprintf(s->node, sizeof(s->node), "%s", node);
 }
 
+const char *store_node(const struct store *s)
+{
+	return s->node;
+}
+
 struct store_counters store_count(const struct store *s)
 {
 	return (struct store_counters){

@@ -39,6 +39,7 @@ NODISCARD bool store_take(struct store *s, struct db **out, struct err *err); /*
 void store_give(struct store *s, struct db *db);                              /* takes NULL */
 /* Name of this node, for the chain of denied attempts. Before the first use; "local" without. */
 void store_set_node(struct store *s, const char *node);
+const char *store_node(const struct store *s);
 struct store_counters {
 	uint64_t transactions, retries, reconnects;
 };

@@ -1,6 +1,7 @@
 /*
  * The real drawbridge-keyd under the real monitor: it is killed with -9 fifty times while threads
- * sign, and not one signature may fail. Started once as the test, and by the monitor as the server.
+ * sign, and not one signature may fail; so is the master key changed five times. Started once as
+ * the test, and by the monitor as the server.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -11,13 +12,16 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "keys/client.h"
+#include "keys/entries.h"
+#include "keys/master.h"
 #include "keys/monitor.h"
 
 enum {
 	KILLS = 50,
 	THREADS = 4,
 	BETWEEN = 20, /* signatures between two kills, at least */
+	ROTATIONS = 5,
+	ROTATED_MS = 30000,
 };
 
 struct signers;
@@ -88,6 +92,64 @@ static bool kill_fifty_times(struct keys_client *c, struct signers *s, struct er
 	return true;
 }
 
+/* SIGHUP to the monitor, until another keyd answers. */
+static bool hang_up(struct keys_client *c, struct err *err)
+{
+	uint32_t before, now;
+	msec_t until = clock_now() + ROTATED_MS;
+
+	if (!keys_ping(c, &before, err)) {
+		return false;
+	}
+	(void)kill(getppid(), SIGHUP);
+	do {
+		usleep(2000);
+		if (!keys_ping(c, &now, err)) {
+			return false;
+		}
+	} while (now == before && clock_now() < until);
+	return now != before || err_set(err, ERR_SYSTEM, "no keyd for the new master key came");
+}
+
+/* Each time what is sealed is sealed again, and signs all the while. */
+static bool rotate_five_times(struct keys_client *c, struct signers *s, struct buf *sealed,
+			      struct err *err)
+{
+	const char *key = getenv("SURVIVAL_KEY");
+	bool again;
+
+	for (int i = 0; i < ROTATIONS; i++) {
+		AUTO_BUF struct buf anew = BUF(KEYS_SEALED_MAX), none = BUF(KEYS_SEALED_MAX);
+		let_all_sign(s);
+		if (!master_prepend(key, err) || !hang_up(c, err) ||
+		    !keys_reseal_key(c, buf_str(sealed), &anew, &again, err)) {
+			return false;
+		}
+		if (!again || !keys_reseal_key(c, buf_str(&anew), &none, &again, err) || again) {
+			return err_set(err, ERR_SYSTEM, "it is not sealed under the new key");
+		}
+		buf_reset(sealed);
+		buf_add_str(sealed, buf_str(&anew));
+	}
+	let_all_sign(s);
+	return true;
+}
+
+/* Once only the newest key is left, what was sealed again opens and what was not does not. */
+static bool forgets_the_old(struct keys_client *c, struct str old, struct str sealed,
+			    struct err *err)
+{
+	AUTO_BUF struct buf none = BUF(KEYS_SEALED_MAX);
+	bool again;
+
+	if (!master_keep_first(getenv("SURVIVAL_KEY"), err) || !hang_up(c, err) ||
+	    !keys_reseal_key(c, sealed, &none, &again, err)) {
+		return false;
+	}
+	return !keys_reseal_key(c, old, &none, &again, err) ||
+	       err_set(err, ERR_SYSTEM, "a lost master key still opens");
+}
+
 static bool survives(struct err *err)
 {
 	struct keys_client *c;
@@ -104,12 +166,15 @@ static bool survives(struct err *err)
 		s.each[i].all = &s;
 		(void)pthread_create(&s.each[i].thread, NULL, sign, &s.each[i]);
 	}
-	bool ok = kill_fifty_times(c, &s, err);
+	AUTO_BUF struct buf newest = BUF(KEYS_SEALED_MAX);
+	buf_add_str(&newest, buf_str(&sealed));
+	bool ok = kill_fifty_times(c, &s, err) && rotate_five_times(c, &s, &newest, err);
 	atomic_store(&s.stop, true);
 	for (int i = 0; i < THREADS; i++) {
 		pthread_join(s.each[i].thread, NULL);
 		total += atomic_load(&s.each[i].signed_);
 	}
+	ok = ok && forgets_the_old(c, buf_str(&sealed), buf_str(&newest), err);
 	struct keys_counters counters = keys_count(c);
 	printf("%u signed, %u lost, %llu repeated, %llu sets replaced, longest %lld ms\n", total,
 	       atomic_load(&s.lost), (unsigned long long)counters.repeated,
@@ -128,6 +193,7 @@ int main(int argc, char **argv)
 
 	log_setup(LOG_ERROR, false, "keyd_survival");
 	if (argc == 2 && strcmp(argv[1], "server") == 0) {
+		(void)signal(SIGHUP, SIG_IGN);
 		bool ok = survives(&err);
 		if (!ok) {
 			log_error("failed", LOG_ERR(&err));
@@ -138,6 +204,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	(void)snprintf(key, sizeof(key), "%s.key", state);
+	(void)setenv("SURVIVAL_KEY", key, 1);
 	char *server[] = {argv[0], argv[2], NULL};
 	const struct monitor_settings settings = {.keyd_path = argv[1],
 						  .master_key_path = key,
@@ -150,7 +217,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	int status = monitor_run(&settings);
-	static const char *const files[] = {"keyd/check", "keyd/serials", "keyd", ""};
+	static const char *const files[] = {"keyd/check",      "keyd/serials", "keyd/anchor",
+					    "keyd/anchor.key", "keyd",         ""};
 	for (size_t i = 0; i < COUNT(files); i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", state, files[i]);
 		(void)remove(path);

@@ -123,12 +123,54 @@ TEST(a_credential_wins_over_all)
 	close_fd(fd);
 }
 
+TEST(a_new_key_stands_before_the_old_ones_until_they_are_dropped)
+{
+	char one[MASTER_TEXT_MAX], two[MASTER_TEXT_MAX];
+	struct stat st;
+	int fd, other;
+
+	assert_ok(master_open(path, true, &fd, &err), &err);
+	assert_int_equal(read_all(fd, one, sizeof(one)), 65);
+	assert_ok(master_prepend(path, &err), &err);
+	assert_ok(master_reopen(path, fd, &other, &err), &err);
+	assert_true(other >= 0);
+	assert_int_equal(read_all(other, two, sizeof(two)), 130);
+	assert_memory_equal(two + 65, one, 65);
+	assert_memory_not_equal(two, one, 65);
+	assert_int_equal(fstat(other, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0400);
+	close_fd(fd);
+	assert_ok(master_reopen(path, other, &fd, &err), &err);
+	assert_int_equal(fd, -1);
+	close_fd(other);
+	assert_ok(master_keep_first(path, &err), &err);
+	assert_ok(master_open(path, false, &fd, &err), &err);
+	assert_int_equal(read_all(fd, one, sizeof(one)), 65);
+	assert_memory_equal(one, two, 65);
+	close_fd(fd);
+}
+
+TEST(a_file_of_something_else_gets_no_key)
+{
+	char text[MASTER_TEXT_MAX];
+	int fd;
+
+	write_file("listen.admin = localhost\n", 0400);
+	assert_err(master_prepend(path, &err), &err, ERR_CONFIG, "is no key");
+	assert_err(master_keep_first(path, &err), &err, ERR_CONFIG, "is no key");
+	fd = open(path, O_RDONLY);
+	assert_int_equal(read_all(fd, text, sizeof(text)), 25);
+	close_fd(fd);
+}
+
 #define MASTER_TEST(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 static const struct CMUnitTest tests[] = {
 	MASTER_TEST(the_first_start_makes_a_file_that_nobody_else_reads),
 	MASTER_TEST(the_folder_of_the_file_is_made_for_the_owner_alone),
 	MASTER_TEST(a_lost_key_is_not_replaced_in_silence),
 	MASTER_TEST(a_file_that_others_may_read_is_refused),
+	MASTER_TEST(a_new_key_stands_before_the_old_ones_until_they_are_dropped),
+	MASTER_TEST(a_file_of_something_else_gets_no_key),
 	MASTER_TEST(the_environment_is_wiped_and_wins_over_the_file),
 	MASTER_TEST(a_credential_wins_over_all),
 };

@@ -1,0 +1,25 @@
+#pragma once
+/*
+ * Notes the heads of the audit at keyd (keys/anchor.h), at most once a second, after they moved: of
+ * the changes as the chain "audit", of this node's denied attempts as "denied:{node}". A database
+ * that was rolled back is said once, as an error in the log.
+ */
+#include "keys/entries.h"
+#include "net/jobs.h"
+#include "net/loop.h"
+#include "store/change.h"
+
+struct daemon_anchor {
+	struct store *store;
+	struct keys_client *keys;
+	struct loop *loop;
+	struct jobs *jobs;
+	struct loop_timer timer;
+	int64_t noted[2]; /* numbers at keyd: of the changes, of the denied attempts */
+	bool runs;        /* a job is on its way */
+	bool refused;     /* said in the log already */
+};
+
+/* All lent; until the jobs end. */
+void daemon_anchor_start(struct daemon_anchor *a, struct store *store, struct keys_client *keys,
+			 struct loop *loop, struct jobs *jobs);
