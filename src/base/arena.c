@@ -18,6 +18,8 @@ struct arena {
 	struct block *blocks; /* the newest first; the last one is `first` */
 	struct block *first;
 	size_t used, max; /* bytes handed out, rounded up */
+	bool wipes;
+	char unused_[15]; /* keeps the first block aligned to 16 */
 };
 _Static_assert(sizeof(struct arena) % ALIGN == 0, "the first block follows the arena");
 
@@ -31,13 +33,27 @@ struct arena *arena_new(size_t first_bytes, size_t max_bytes)
 	return a;
 }
 
+void arena_wipe(struct arena *a)
+{
+	a->wipes = true;
+}
+
+static void clear(const struct arena *a, struct block *block)
+{
+	if (a->wipes) {
+		explicit_bzero(block + 1, block->used);
+	}
+}
+
 void arena_reset(struct arena *a)
 {
 	while (a->blocks != a->first) {
 		struct block *gone = a->blocks;
 		a->blocks = gone->next;
+		clear(a, gone);
 		free(gone);
 	}
+	clear(a, a->first);
 	a->first->used = 0;
 	a->used = 0;
 }

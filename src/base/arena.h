@@ -11,6 +11,8 @@
 struct arena;
 
 struct arena *arena_new(size_t first_bytes, size_t max_bytes);
+/* From now on memory is overwritten before it is given back or used again: it holds secrets. */
+void arena_wipe(struct arena *a);
 void arena_free(struct arena *a);
 void arena_reset(struct arena *a); /* all pieces are gone; keeps the first block */
 NODISCARD void *arena_get(struct arena *a, size_t bytes);

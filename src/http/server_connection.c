@@ -218,6 +218,7 @@ void connection_refuse(struct connection *c, unsigned status, const char *why)
 {
 	if (c->arena == NULL) {
 		c->arena = arena_new(SERVER_ARENA_FIRST, HTTP_SERVER_ARENA_MAX);
+		arena_wipe(c->arena); /* queries and forms have passwords */
 	}
 	if (c->call.settings == NULL) {
 		connection_prepare_call(c);
@@ -359,6 +360,7 @@ void connection_start(struct server_listener *from, int take_fd, const struct ad
 	from->connections++;
 	atomic_fetch_add(&s->counters.connections, 1);
 	c->stream = stream_adopt(s->loop, take_fd, on_stream, c);
+	stream_wipe_input(c->stream);
 	/* a head must fit in what is kept unread, or its end would never come */
 	stream_set_read_limit(c->stream, HTTP_HEAD_MAX + HTTP_LINE_MAX);
 	if (from->tls != NULL) {

@@ -184,6 +184,7 @@ bool connection_read_head(struct connection *c)
 	}
 	if (c->arena == NULL) {
 		c->arena = arena_new(SERVER_ARENA_FIRST, HTTP_SERVER_ARENA_MAX);
+		arena_wipe(c->arena);
 	}
 	arena_reset(c->arena);
 	switch (h1_read_request(in, &limits, c->arena, &c->head, &used, &status, &err)) {

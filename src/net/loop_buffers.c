@@ -63,6 +63,7 @@ void loop_buf_put(struct loop *l, struct buf *take)
 
 	if (take->at != NULL && take->cap <= LOOP_POOL_BUF_MAX && b->n_pool < LOOP_POOL_BUFS) {
 		buf_reset(take);
+		take->wipes = false; /* it is clean now, and the next one may hold no secret */
 		b->pool[b->n_pool++] = *take;
 	} else {
 		buf_fini(take);

@@ -64,6 +64,9 @@ void stream_finish(struct stream *s);
 void stream_set_handler(struct stream *s, stream_fn *fn, void *user);
 struct str stream_peek(const struct stream *s);
 void stream_consume(struct stream *s, size_t len);
+/* For connections that carry passwords and keys: what was read is overwritten once it was consumed.
+ */
+void stream_wipe_input(struct stream *s);
 void stream_set_read_limit(struct stream *s, size_t bytes); /* default 64 KiB */
 
 void stream_write(struct stream *s, struct str bytes); /* copies, or sends at once */

@@ -39,6 +39,7 @@ struct stream {
 	enum stream_state state;
 
 	/* reading */
+	bool wipes;         /* what comes may be a secret: no copy stays */
 	struct buf kept;    /* unread from former turns; the lent bytes are behind it or nowhere */
 	size_t kept_from;   /* consumed bytes at kept's front */
 	struct str lent;    /* of this turn, in the loop's scratch */

@@ -61,6 +61,11 @@ void stream_consume(struct stream *s, size_t len)
 	}
 }
 
+void stream_wipe_input(struct stream *s)
+{
+	s->wipes = true;
+}
+
 void stream_set_read_limit(struct stream *s, size_t bytes)
 {
 	s->read_limit = bytes;
@@ -76,6 +81,7 @@ static void keep(struct stream *s, struct str bytes)
 	}
 	if (s->kept.at == NULL) {
 		s->kept = loop_buf_get(s->loop);
+		s->kept.wipes = s->wipes;
 	}
 	if (s->kept_from > 0) {
 		buf_drop_front(&s->kept, s->kept_from);
@@ -159,6 +165,9 @@ static void read_engine(struct stream *s)
 		size_t total;
 		outcome = decrypt(s, &total, &err);
 		lend(s, str_make(loop_scratch(s->loop), total));
+		if (s->wipes) {
+			explicit_bzero(loop_scratch(s->loop), total);
+		}
 	} while (outcome == TLS_OK && s->state == STREAM_UP);
 	if (s->state == STREAM_DEAD) {
 		return;

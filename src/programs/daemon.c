@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "crypto/issue.h"
+#include "crypto/memory.h"
 #include "keys/monitor.h"
 #include "keys/sandbox.h"
 
@@ -186,6 +187,9 @@ bool daemon_enclose(const struct daemon_place *p, struct err *err)
 	size_t n = 0;
 	sigset_t set;
 
+	if (!memory_wipe_ossl(false)) {
+		log_debug("freed memory of OpenSSL is not wiped: it was used already");
+	}
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);

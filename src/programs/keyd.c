@@ -13,6 +13,7 @@
 #include "base/crash.h"
 #include "base/log.h"
 #include "base/option.h"
+#include "crypto/memory.h"
 #include "keyd/harden.h"
 #include "keyd/serve.h"
 #include "keys/master.h"
@@ -190,8 +191,10 @@ int main(int argc, char **argv)
 	if (argc == 3 && argv[1][0] == '-' && step_of(argv[1]) != NULL) {
 		return run_step(step_of(argv[1]), argv[2]);
 	}
+	bool wipes = memory_wipe_ossl(true); /* the worker processes inherit it */
 	options_init(options, &settings);
-	bool ok = options_read_words(options, &settings, argc - 1, argv + 1, &used, &err);
+	bool ok = options_read_words(options, &settings, argc - 1, argv + 1, &used, &err) &&
+		  (wipes || err_set(&err, ERR_SYSTEM, "OpenSSL was used before its time"));
 	log_setup((enum log_level)settings.log_level, settings.log_json, "drawbridge-keyd");
 	if (ok && used != argc - 1) {
 		ok = err_set(&err, ERR_CONFIG, "unknown word %s", argv[1 + used]);
