@@ -152,6 +152,10 @@ NODISCARD bool cli_path(struct cli_run *run, struct buf *path, struct err *err);
 bool cli_subaccount_export(struct cli_run *run, struct err *err);
 bool cli_subaccount_import(struct cli_run *run, struct err *err);
 
+/* ---- cli_certs.c ---- */
+bool cli_cert_list(struct cli_run *run, struct err *err);
+bool cli_doctor(struct cli_run *run, struct err *err);
+
 /* ---- cli_audit.c ---- */
 bool cli_audit_verify(struct cli_run *run, struct err *err);
 
@@ -174,6 +178,8 @@ bool cli_wants_json(const struct cli_settings *settings);
 /* A list as a table of `columns`, an object as lines. What a peer sent cannot steer a terminal. */
 void cli_write_text(struct buf *out, const struct json *json, const char *columns);
 void cli_write_json(struct buf *out, const struct json *json);
+/* Without control characters: nothing that a server said moves the cursor. */
+void cli_add_clean(struct buf *out, struct str s);
 
 /* ---- cli_help.c, cli_man.c ---- */
 /* Of one command, of a group ("cloud owner"), or of all (""). */

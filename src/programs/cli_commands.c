@@ -91,6 +91,13 @@ const struct option cli_option_table[] = {
 	 "replace (entries made since go) or overwrite (they stay)", "replace"}
 #define KEYSTORE_COLUMNS "Alias,Type,Owner,KeyType,KeySize,ValidNotAfter,SubjectDN"
 
+#define CERTIFICATE_COLUMNS "source,label,state,remaining,notAfter,serialNumber"
+#define ALERT_COLUMNS       "severity,state,since,message"
+#define ROWS_OF_CERTIFICATES                                                                       \
+	{"expiring-within", NULL, CLI_TEXT, false, "Only those that end within a time like 30d"},  \
+	{"fail-on-expiry", NULL, CLI_BOOL, false,                                                  \
+	 "Exit with 1 when one of them is listed; without a time, when one is not valid for long"}
+
 const struct cli_command cli_commands[] = {
 	{.words = "connector setup", .server = CLI_CONNECTOR, .run = cli_connector_setup,
 	 .summary = "First start: replace the setup code by a password, and take the master role",
@@ -194,6 +201,29 @@ const struct cli_command cli_commands[] = {
 	 .path = SUBACCOUNTS "/{SUBACCOUNT}", .summary = "Forget a subaccount with its mappings and key",
 	 .rows = {ROW_SUBACCOUNT}},
 
+	{.words = "cert list", .server = CLI_CONNECTOR, .run = cli_cert_list,
+	 .summary = "Every certificate that the connector knows, with its remaining life",
+	 .rows = {ROWS_OF_CERTIFICATES}, .columns = CERTIFICATE_COLUMNS},
+	{.words = "cert refresh", .server = CLI_CONNECTOR, .method = "POST",
+	 .path = SUBACCOUNTS "/{SUBACCOUNT}/validity",
+	 .summary = "A new subaccount certificate, by an owner's password or by authentication data; "
+		    "also after the old one expired",
+	 .rows = {ROW_SUBACCOUNT,
+		  {"cloud-user", "user", CLI_TEXT, false, "An owner of the subaccount"},
+		  {"cloud-password", "password", CLI_SECRET, false, "The owner's password"},
+		  {"authentication-data", "authenticationData", CLI_SECRET, false,
+		   "Authentication data from the cloud side, instead of the two above"},
+		  ROW_FINGERPRINT}},
+	{.words = "alerts test-mail", .server = CLI_CONNECTOR, .method = "POST",
+	 .path = CLOUD "/alerts/test-mail", .summary = "Send a test mail, and see what the server says"},
+	{.words = "alerts test-webhook", .server = CLI_CONNECTOR, .method = "POST",
+	 .path = CLOUD "/alerts/test-webhook", .summary = "Call the webhook once"},
+	{.words = "alerts", .server = CLI_CONNECTOR, .method = "GET", .path = CLOUD "/alerts",
+	 .summary = "What is worth an alert, and what was solved lately", .columns = ALERT_COLUMNS},
+	{.words = "doctor", .server = CLI_CONNECTOR, .method = "POST",
+	 .path = "/api/drawbridge/v1/subaccounts/{SUBACCOUNT}/diagnosis", .run = cli_doctor,
+	 .summary = "Try each link to the relay, and name the first broken one with the next step",
+	 .rows = {{"SUBACCOUNT", NULL, CLI_SUBACCOUNT, false, "Subaccount's ID; all of them otherwise"}}},
 	{.words = "mapping list", .server = CLI_CONNECTOR, .method = "GET", .path = MAPPINGS,
 	 .summary = "The systems that a subaccount may name", .rows = {ROW_SUBACCOUNT},
 	 .columns = "virtualHost,virtualPort,localHost,localPort,protocol,hostInHeader,"
@@ -304,6 +334,23 @@ const struct cli_command cli_commands[] = {
 	{.words = "cloud owner remove", .server = CLI_CLOUD, .method = "DELETE", .path = OF_CLOUD "/owners/{USER}",
 	 .summary = "Take ownership away; one unlocked owner stays",
 	 .rows = {ROW_TENANT, {"USER", NULL, CLI_TEXT, true, "Its name"}}},
+	{.words = "owner list", .server = CLI_CLOUD, .method = "GET", .path = OF_CLOUD "/owners",
+	 .summary = "As \"cloud owner list\"", .rows = {ROW_TENANT}, .columns = "user,displayName,locked"},
+	{.words = "owner add", .server = CLI_CLOUD, .method = "PUT", .path = OF_CLOUD "/owners/{USER}",
+	 .summary = "As \"cloud owner add\"",
+	 .rows = {ROW_TENANT, {"USER", NULL, CLI_TEXT, true, "Its name"}}},
+	{.words = "owner remove", .server = CLI_CLOUD, .method = "DELETE", .path = OF_CLOUD "/owners/{USER}",
+	 .summary = "As \"cloud owner remove\"",
+	 .rows = {ROW_TENANT, {"USER", NULL, CLI_TEXT, true, "Its name"}}},
+	{.words = "cloud certificates", .server = CLI_CLOUD, .run = cli_cert_list,
+	 .summary = "Every certificate that the cloud side knows, with its remaining life",
+	 .rows = {ROWS_OF_CERTIFICATES}, .columns = CERTIFICATE_COLUMNS},
+	{.words = "cloud alerts test-mail", .server = CLI_CLOUD, .method = "POST",
+	 .path = CLOUD "/alerts/test-mail", .summary = "Send a test mail, and see what the server says"},
+	{.words = "cloud alerts test-webhook", .server = CLI_CLOUD, .method = "POST",
+	 .path = CLOUD "/alerts/test-webhook", .summary = "Call the webhook once"},
+	{.words = "cloud alerts", .server = CLI_CLOUD, .method = "GET", .path = CLOUD "/alerts",
+	 .summary = "What is worth an alert, and what was solved lately", .columns = ALERT_COLUMNS},
 	{.words = "cloud member list", .server = CLI_CLOUD, .method = "GET", .path = OF_CLOUD "/members",
 	 .summary = "Who has roles in a subaccount's keystore", .rows = {ROW_TENANT},
 	 .columns = "user,roles"},

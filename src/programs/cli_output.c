@@ -22,7 +22,7 @@ void cli_write_json(struct buf *out, const struct json *json)
 }
 
 /* Control characters of both sets as a dot: nothing that a server said moves the cursor. */
-static void add_clean(struct buf *out, struct str s)
+void cli_add_clean(struct buf *out, struct str s)
 {
 	while (s.len) {
 		unsigned char c = (unsigned char)s.at[0];
@@ -48,7 +48,7 @@ static void add_value(struct buf *out, const char *key, const struct json *value
 		return;
 	}
 	if (json_str(value, &text)) {
-		add_clean(out, text);
+		cli_add_clean(out, text);
 	} else if (json_int(value, &number) && str_ends(str_of(key), STR("TimeStamp")) &&
 		   number > 0) {
 		clock_add_rfc3339(out, number / 1000);
@@ -175,7 +175,7 @@ static void write_object(struct buf *out, const struct json *object, struct str 
 	while (json_next(object, &iter, &key, &value)) {
 		AUTO_BUF struct buf name = BUF(CELL_MAX);
 		buf_addf(&name, "%.*s%s", STR_ARGS(prefix), prefix.len ? "." : "");
-		add_clean(&name, key);
+		cli_add_clean(&name, key);
 		if (str_eq(key, STR("_links"))) {
 			continue;
 		}

@@ -94,6 +94,36 @@ static void show_role(struct http_call *call)
 	answer(call, "{\"ha\":\"master\",\"description\":\"\"}");
 }
 
+static void page_certificates(struct http_call *call)
+{
+	if (http_query(call, "after").at == NULL) {
+		answer(call,
+		       "{\"items\":[{\"source\":\"ui\",\"label\":\"old\",\"state\":\"expired\","
+		       "\"remainingSeconds\":-7300}],\"next\":\"1:ui/ui\"}");
+	} else {
+		assert_str(http_query(call, "after"), "1:ui/ui");
+		answer(call, "{\"items\":[{\"source\":\"ca\",\"label\":\"new\",\"state\":\"valid\","
+			     "\"remainingSeconds\":2600000}],\"next\":null}");
+	}
+}
+
+static void diagnose(struct http_call *call)
+{
+	bool broken = str_eq(http_param(call, "rh"), STR("eu2:9444"));
+
+	buf_addf(&call->out,
+		 "{\"regionHost\":\"%.*s\",\"subaccount\":\"%.*s\",\"healthy\":%s,"
+		 "\"brokenLink\":%s,\"steps\":[{\"link\":\"dns\",\"result\":\"ok\",\"found\":"
+		 "\"known\",\"nextStep\":\"\",\"milliseconds\":3},{\"link\":\"tcp\",\"result\":"
+		 "\"%s\",\"found\":\"refused\",\"nextStep\":\"start it\",\"milliseconds\":4},"
+		 "{\"link\":\"tls\",\"result\":\"not-reached\",\"found\":\"\",\"nextStep\":\"\","
+		 "\"milliseconds\":0}]}",
+		 STR_ARGS(http_param(call, "rh")), STR_ARGS(http_param(call, "sa")),
+		 broken ? "false" : "true", broken ? "\"tcp\"" : "null",
+		 broken ? "broken" : "not-reached");
+	http_answer_json(call, 200);
+}
+
 #define V1   "/api/v1/configuration"
 #define MINE "/api/drawbridge/v1"
 static const struct http_route routes[] = {
@@ -109,6 +139,8 @@ static const struct http_route routes[] = {
 	{.method = "POST", .pattern = V1 "/connector/haRole", .handler = done},
 	{.method = "GET", .pattern = V1 "/connector", .handler = show_role},
 	{.method = "GET", .pattern = "/api/v1/connector/version", .handler = show_version},
+	{.method = "GET", .pattern = MINE "/certificates", .handler = page_certificates},
+	{.method = "POST", .pattern = MINE "/subaccounts/{rh}/{sa}/diagnosis", .handler = diagnose},
 	{.method = "GET", .pattern = MINE "/users", .handler = page_users},
 	{.method = "PUT", .pattern = MINE "/users/{user}/password", .handler = set_password},
 	{NULL},
@@ -254,6 +286,34 @@ TEST(status_tells_all_subaccounts)
 		   "{\"version\":\"1.2\",\"ha\":\"master\",\"subaccounts\":[{");
 }
 
+TEST(certificates_are_listed_with_their_remaining_life)
+{
+	assert_run("cert list", 0, "SOURCE");
+	assert_non_null(strstr(stage.out, "over for 2 h"));
+	assert_non_null(strstr(stage.out, "30 d"));
+	assert_run("cert list --fail-on-expiry", 1, "1 certificate need");
+	assert_run("cert list --expiring-within 1d", 0, "old");
+	assert_null(strstr(stage.out, "new"));
+	assert_run("cert list --expiring-within 60d --fail-on-expiry", 1,
+		   "2 certificates expired or expire within 60d");
+	assert_run("cert list --expiring-within soon", 2, "a time like 30d");
+	assert_run("cloud certificates --output json", 0, "\"remaining\":\"30 d\"}]");
+}
+
+TEST(the_doctor_names_the_broken_link_and_the_next_step)
+{
+	assert_run("doctor two@eu2:9444", 1, "two@eu2:9444: the link \"tcp\" is broken\n");
+	assert_non_null(strstr(stage.out, "  ok       dns         known (3 ms)\n"));
+	assert_non_null(strstr(stage.out, "  broken   tcp         refused (4 ms)\n"
+					  "           next step: start it\n"));
+	assert_null(strstr(stage.out, "tls"));
+	assert_run("doctor one", 0, "one@eu1:9444: every link holds\n");
+	assert_run("doctor", 1, "1 of 3 subaccounts cannot be reached");
+	assert_run("doctor --url http://127.0.0.1:1", 1,
+		   "the connector's administration does not answer at http://127.0.0.1:1: is it "
+		   "running?");
+}
+
 TEST(a_refusal_says_why_and_ends_with_1)
 {
 	assert_run("cloud version", 1, "there is nothing at this path (HTTP 404)");
@@ -290,6 +350,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(secrets_come_from_the_environment),
 	cmocka_unit_test(pages_become_one_list),
 	cmocka_unit_test(status_tells_all_subaccounts),
+	cmocka_unit_test(certificates_are_listed_with_their_remaining_life),
+	cmocka_unit_test(the_doctor_names_the_broken_link_and_the_next_step),
 	cmocka_unit_test(a_refusal_says_why_and_ends_with_1),
 	cmocka_unit_test(the_first_start_replaces_the_setup_code),
 };
