@@ -4,31 +4,67 @@
 #include "crypto/ossl.h"
 #include "crypto/seal.h"
 
+/* How a key of each kind signs a CSR. The first row of a kind is the usual one. */
+static const struct manner {
+	const char *kind;
+	int md;     /* of the certificate that the CSR is for; NID_undef: any */
+	int nid;    /* of the signature */
+	int params; /* of the algorithm: NULL or none (RFC 4055, RFC 5758, RFC 8410) */
+	enum key_scheme scheme;
+} manners[] = {
+	{"RSA", NID_sha256, NID_sha256WithRSAEncryption, V_ASN1_NULL, KEY_RSA_PKCS1_SHA256},
+	{"RSA", NID_sha384, NID_sha384WithRSAEncryption, V_ASN1_NULL, KEY_RSA_PKCS1_SHA384},
+	{"RSA", NID_sha512, NID_sha512WithRSAEncryption, V_ASN1_NULL, KEY_RSA_PKCS1_SHA512},
+	{"EC", NID_sha256, NID_ecdsa_with_SHA256, V_ASN1_UNDEF, KEY_ECDSA_SHA256},
+	{"EC", NID_sha384, NID_ecdsa_with_SHA384, V_ASN1_UNDEF, KEY_ECDSA_SHA384},
+	{"EC", NID_sha512, NID_ecdsa_with_SHA512, V_ASN1_UNDEF, KEY_ECDSA_SHA512},
+	{"DSA", NID_undef, NID_dsa_with_SHA256, V_ASN1_UNDEF, KEY_DSA_SHA256},
+	{"Ed25519", NID_undef, NID_ED25519, V_ASN1_UNDEF, KEY_ED25519},
+	{"Ed448", NID_undef, NID_ED448, V_ASN1_UNDEF, KEY_ED448},
+};
+
+/* With the digest of the certificate's own signature, as the original does (spec 1.6). */
+static const struct manner *find_manner(const char *kind, const X509 *like)
+{
+	const struct manner *usual = NULL;
+	int md = NID_undef;
+
+	if (like != NULL) {
+		(void)OBJ_find_sigid_algs(X509_get_signature_nid(like), &md, NULL);
+	}
+	for (size_t i = 0; i < COUNT(manners); i++) {
+		if (strcmp(manners[i].kind, kind) != 0) {
+			continue;
+		}
+		if (manners[i].md == md) {
+			return &manners[i];
+		}
+		usual = usual != NULL ? usual : &manners[i];
+	}
+	return usual;
+}
+
 /*
  * The signature algorithm is set and the signature placed by hand, because the key's owner signs
  * messages: X509_REQ_sign would want a context that hashes here.
  */
-static bool sign(X509_REQ *req, struct key *k, struct err *err)
+static bool sign(X509_REQ *req, struct key *k, const struct manner *how, struct err *err)
 {
 	AUTO(X509_ALGOR_free) X509_ALGOR *algorithm = X509_ALGOR_new();
 	AUTO(ASN1_BIT_STRING_free) ASN1_BIT_STRING *bits = ASN1_BIT_STRING_new();
 	AUTO_BUF struct buf signature = BUF(KEY_SIGNATURE_MAX);
 	unsigned char *tbs = NULL;
-	bool rsa = key_is_rsa(k);
 
 	if (algorithm == NULL || bits == NULL) {
 		return err_ossl(err, ERR_SYSTEM, "CSR");
 	}
-	X509_ALGOR_set0(algorithm,
-			OBJ_nid2obj(rsa ? NID_sha256WithRSAEncryption : NID_ecdsa_with_SHA256),
-			rsa ? V_ASN1_NULL : V_ASN1_UNDEF, NULL);
+	X509_ALGOR_set0(algorithm, OBJ_nid2obj(how->nid), how->params, NULL);
 	int len = i2d_re_X509_REQ_tbs(req, &tbs);
 	if (len <= 0 || X509_REQ_set1_signature_algo(req, algorithm) != 1) {
 		OPENSSL_free(tbs);
 		return err_ossl(err, ERR_SYSTEM, "CSR");
 	}
-	bool good = key_sign(k, rsa ? KEY_RSA_PKCS1_SHA256 : KEY_ECDSA_SHA256,
-			     str_make(tbs, (size_t)len), &signature, err);
+	bool good = key_sign(k, how->scheme, str_make(tbs, (size_t)len), &signature, err);
 	OPENSSL_free(tbs);
 	if (!good) {
 		return false;
@@ -59,21 +95,29 @@ static bool add_hosts(X509_REQ *req, const char *const *hosts, size_t n, struct 
 	return good || err_ossl(err, ERR_CONFIG, "the names of a CSR");
 }
 
-static bool make(struct key *k, const X509_NAME *name, const char *const *hosts, size_t n,
-		 struct buf *der, struct err *err)
+/* `like` NULL: one of our own keys, which are of fewer kinds. */
+static bool make(struct key *k, const X509_NAME *name, const X509 *like, const char *const *hosts,
+		 size_t n, struct buf *der, struct err *err)
 {
 	AUTO(X509_REQ_free) X509_REQ *req = X509_REQ_new();
-	AUTO(EVP_PKEY_free) EVP_PKEY *pub = ossl_public_key(key_spki(k), err);
+	AUTO(EVP_PKEY_free)
+	EVP_PKEY *pub = like != NULL ? ossl_tenant_public_key(key_spki(k), err)
+				     : ossl_public_key(key_spki(k), err);
 	unsigned char *bytes = NULL;
 
 	if (pub == NULL) {
 		return false;
 	}
+	const struct manner *how = find_manner(ossl_key_kind(pub), like);
+	if (how == NULL) {
+		return err_set(err, ERR_CONFIG, "a key of type %s does not sign a CSR here",
+			       ossl_key_kind(pub));
+	}
 	if (req == NULL || X509_REQ_set_version(req, X509_REQ_VERSION_1) != 1 ||
 	    X509_REQ_set_subject_name(req, name) != 1 || X509_REQ_set_pubkey(req, pub) != 1) {
 		return err_ossl(err, ERR_SYSTEM, "CSR");
 	}
-	if ((n > 0 && !add_hosts(req, hosts, n, err)) || !sign(req, k, err)) {
+	if ((n > 0 && !add_hosts(req, hosts, n, err)) || !sign(req, k, how, err)) {
 		return err_wrap(err, "CSR");
 	}
 	int len = i2d_X509_REQ(req, &bytes);
@@ -95,7 +139,7 @@ bool csr_make_for_hosts(struct key *k, const char *subject, const char *const *h
 {
 	AUTO(X509_NAME_free) X509_NAME *name = ossl_name(subject, err);
 
-	return name != NULL && make(k, name, hosts, n, der, err);
+	return name != NULL && make(k, name, NULL, hosts, n, der, err);
 }
 
 bool csr_make_like(struct key *k, struct str certificate, const char *const *hosts, size_t n,
@@ -103,7 +147,7 @@ bool csr_make_like(struct key *k, struct str certificate, const char *const *hos
 {
 	AUTO(X509_free) X509 *cert = ossl_cert(certificate, err);
 
-	return cert != NULL && make(k, X509_get_subject_name(cert), hosts, n, der, err);
+	return cert != NULL && make(k, X509_get_subject_name(cert), cert, hosts, n, der, err);
 }
 
 void csr_add_pem(struct buf *out, struct str der)

@@ -22,7 +22,8 @@ NODISCARD bool csr_make(struct key *k, const char *subject, struct buf *der, str
  * 5.4.2). */
 NODISCARD bool csr_make_for_hosts(struct key *k, const char *subject, const char *const *hosts,
 				  size_t n, struct buf *der, struct err *err);
-/* With the subject of a certificate (DER). */
+/* With the subject of a certificate (DER), byte for byte, and the digest of its signature where
+ * that is SHA-256, 384 or 512. For any kind of key that tenants have, RSASSA-PSS excepted. */
 NODISCARD bool csr_make_like(struct key *k, struct str certificate, const char *const *hosts,
 			     size_t n, struct buf *der, struct err *err);
 /* A DER request as PEM (RFC 7468, 7). */

@@ -23,10 +23,6 @@ bool key_new(struct str spki, key_sign_fn *sign, void *user, struct key **out, s
 	if (pub == NULL) {
 		return false;
 	}
-	if (!EVP_PKEY_is_a(pub, "RSA") && !EVP_PKEY_is_a(pub, "EC")) {
-		return err_set(err, ERR_CONFIG, "a key of type %s does not serve TLS here",
-			       ossl_key_kind(pub));
-	}
 	AUTO(key_free) struct key *k = must_alloc(sizeof *k + spki.len);
 	atomic_init(&k->refs, 1);
 	memcpy(k->spki, spki.at, spki.len);
@@ -34,8 +30,9 @@ bool key_new(struct str spki, key_sign_fn *sign, void *user, struct key **out, s
 	k->sign = sign;
 	k->user = user;
 	k->rsa = EVP_PKEY_is_a(pub, "RSA");
-	k->pkey = key_provider_wrap(k, pub, err);
-	if (k->pkey == NULL) {
+	bool for_tls = k->rsa || EVP_PKEY_is_a(pub, "EC");
+	k->pkey = for_tls ? key_provider_wrap(k, pub, err) : NULL;
+	if (for_tls && k->pkey == NULL) {
 		return false;
 	}
 	*out = TAKE(k);

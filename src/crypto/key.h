@@ -31,6 +31,7 @@ enum key_scheme {
 	KEY_RSA_PSS_SHA512 = 0x0806,
 	KEY_ED25519 = 0x0807, /* tenants' keys only, as KEY_ED448 */
 	KEY_ED448 = 0x0808,
+	KEY_DSA_SHA256 = 0x0402, /* TLS 1.2's; here only for tenants' CSRs */
 };
 
 struct key;
@@ -40,8 +41,9 @@ typedef bool key_sign_fn(void *user, enum key_scheme scheme, struct str message,
 			 struct buf *signature, struct err *err);
 
 /*
- * `spki` is the DER of the public key, RSA or EC, also of a tenant (wider than our own keys, see
- * crypto/tenant_key.h); `user` is lent and must outlive the key.
+ * `spki` is the DER of the public key, also of a tenant (wider than our own keys, see
+ * crypto/tenant_key.h); `user` is lent and must outlive the key. Any may sign; TLS takes RSA and
+ * EC.
  */
 NODISCARD bool key_new(struct str spki, key_sign_fn *sign, void *user, struct key **out,
 		       struct err *err);

@@ -19,6 +19,6 @@ OSSL_LIB_CTX *key_library(struct err *err);
 /* `k` is lent and must outlive the result. `pub` is the same public key, of the default provider.
  */
 EVP_PKEY *key_provider_wrap(struct key *k, EVP_PKEY *pub, struct err *err);
-EVP_PKEY *key_evp(struct key *k); /* lent */
+EVP_PKEY *key_evp(struct key *k); /* lent; NULL for a kind that TLS does not get here */
 /* `k`'s scheme for a digest of "SHA256"…; false when there is none. */
 bool key_scheme_of(bool rsa, bool pss, const char *digest, enum key_scheme *out);

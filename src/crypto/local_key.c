@@ -133,12 +133,16 @@ static const struct scheme {
 	{KEY_RSA_PSS_SHA512, "SHA512", true, true},
 	{KEY_ED25519, NULL, false, false},
 	{KEY_ED448, NULL, false, false},
+	{KEY_DSA_SHA256, "SHA256", false, false},
 };
 
 static bool fits(const struct scheme *s, EVP_PKEY *pkey)
 {
 	if (s->digest == NULL) {
 		return EVP_PKEY_is_a(pkey, s->scheme == KEY_ED448 ? "ED448" : "ED25519") == 1;
+	}
+	if (s->scheme == KEY_DSA_SHA256) {
+		return EVP_PKEY_is_a(pkey, "DSA") == 1;
 	}
 	return EVP_PKEY_is_a(pkey, s->rsa ? "RSA" : "EC") == 1;
 }

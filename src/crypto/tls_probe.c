@@ -151,7 +151,8 @@ static bool use(SSL *ssl, const struct tls_identity *id)
 		return false;
 	}
 	AUTO(X509_free) X509 *leaf = sk_X509_shift(certs);
-	return SSL_use_cert_and_key(ssl, leaf, key_evp(id->key), certs, 1) == 1;
+	return key_evp(id->key) != NULL &&
+	       SSL_use_cert_and_key(ssl, leaf, key_evp(id->key), certs, 1) == 1;
 }
 
 /* Only called when the server asks. */

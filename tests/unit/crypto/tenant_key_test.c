@@ -261,6 +261,48 @@ static void a_request_signs_as_wished_and_only_for_its_own_key(UNUSED void **sta
 	oracle_close(&o);
 }
 
+/* The server builds it, and the key that signs is elsewhere. */
+static void a_remote_key_signs_a_request_with_the_certificates_digest(UNUSED void **state)
+{
+	static const struct {
+		const char *type, *curve;
+		unsigned bits;
+		const char *digest, *shown;
+	} rows[] = {
+		{"RSA", NULL, 1024, "SHA512", "sha512WithRSAEncryption"},
+		{"RSA", NULL, 2048, "SHA1", "sha256WithRSAEncryption"},
+		{"EC", "P-521", 0, "SHA384", "ecdsa-with-SHA384"},
+		{"EC", "secp160r2", 0, "SHA256", "ecdsa-with-SHA256"},
+		{"DSA", NULL, 1024, "SHA224", "dsa_with_SHA256"},
+		{"Ed25519", NULL, 0, NULL, "ED25519"},
+		{"Ed448", NULL, 0, NULL, "ED448"},
+	};
+	static const struct issue_name name = {.common_name = "remote"};
+	static const char *const hosts[] = {"edge.example.org"};
+	struct oracle o = oracle_open("openssl");
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		AUTO(local_key_free) struct local_key *local = NULL;
+		AUTO(key_free) struct key *k = NULL;
+		AUTO_BUF struct buf spki = BUF(KEY_SPKI_MAX);
+		AUTO_BUF struct buf der = BUF(CERT_DER_MAX);
+		AUTO_BUF struct buf csr = BUF(CSR_DER_MAX);
+		struct err err = {0};
+		assert_true(local_key_generate_named(rows[i].type, rows[i].bits, rows[i].curve,
+						     &local, &err));
+		assert_true(local_key_spki(local, &spki, &err));
+		assert_true(key_new(buf_str(&spki), local_key_signer, local, &k, &err));
+		self_signed(local, &name, rows[i].digest, &der);
+		if (!csr_make_like(k, buf_str(&der), hosts, 1, &csr, &err)) {
+			fail_msg("%s: %s", rows[i].type, err.text);
+		}
+		oracle_file(&o, "csr", buf_str(&csr));
+		oracle_says(&o, "openssl req -inform der -in csr -verify -noout", "OK");
+		oracle_says(&o, "openssl req -inform der -in csr -text -noout", rows[i].shown);
+	}
+	oracle_close(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +313,7 @@ int main(void)
 		cmocka_unit_test(a_foreign_kind_is_not_read),
 		cmocka_unit_test(the_parts_of_a_name_are_checked),
 		cmocka_unit_test(a_request_takes_the_name_from_the_certificate),
+		cmocka_unit_test(a_remote_key_signs_a_request_with_the_certificates_digest),
 		cmocka_unit_test(a_request_signs_as_wished_and_only_for_its_own_key),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
