@@ -19,8 +19,9 @@
 enum {
 	JOBS_QUEUE = 4096,
 	RELAY_JOBS = 2,
-	STORE_EXTRA = 4, /* connections beside those of the jobs: relay, watch, one in reserve */
-	CLOSE_MS = 100,  /* for answers on their way when the listeners are closed */
+	STORE_EXTRA = 4,   /* connections beside those of the jobs: relay, watch, one in reserve */
+	PUBLISH_MS = 5000, /* for a keystore's change to be live here before its answer leaves */
+	CLOSE_MS = 100,    /* for answers on their way when the listeners are closed */
 };
 
 static bool has_role(const struct cloud *c, const char *role)
@@ -110,6 +111,18 @@ static bool open_tokens(struct cloud *c, struct err *err)
 	return token_server_open(&settings, clock_unix(), &c->rooms.tokens, err);
 }
 
+/* An answer leaves only when this node's handshakes know the change. */
+static void keystore_changed(void *user, int64_t head)
+{
+	struct cloud *c = user;
+
+	keystore_publish_poke(c->publisher);
+	if (!keystore_publish_wait(c->publisher, head, PUBLISH_MS)) {
+		log_warning("a change of a keystore is not live on this node yet",
+			    LOG_INT("change", head));
+	}
+}
+
 static bool open_keystore(struct cloud *c, struct err *err)
 {
 	const struct keystore_settings settings = {
@@ -117,8 +130,11 @@ static bool open_keystore(struct cloud *c, struct err *err)
 		.keys = keystore_keys_of(c->keys),
 		.limits = cloud_keystore_limits(&c->options),
 		.reserved = c->options.keystore_reserved,
+		.changed = keystore_changed,
+		.user = c,
 	};
-	return keystore_open(&settings, &c->rooms.keystore, err);
+	return keystore_open(&settings, &c->rooms.keystore, err) &&
+	       keystore_publish_start(c->rooms.keystore, &c->runtime, &c->publisher, err);
 }
 
 static void changed(void *user)
@@ -321,6 +337,7 @@ static void cloud_close(struct cloud *c)
 	jobs_free(c->jobs);
 	jobs_free(c->relay_jobs);
 	directory_watch_stop(c->watch);
+	keystore_publish_stop(c->publisher);
 	snapshot_cell_fini(&c->directory);
 	snapshot_cell_fini(&c->runtime);
 	alerts_free(c->alerts);

@@ -8,7 +8,7 @@
 #include "cloud/console/console.h"
 #include "cloud/directory/rooms.h"
 #include "cloud/directory/snapshot.h"
-#include "cloud/keystore/keystore.h"
+#include "cloud/keystore/publish.h"
 #include "cloud/relay/inbound.h"
 #include "cloud/relay/relay.h"
 #include "cloud/token/token.h"
@@ -30,7 +30,8 @@ struct cloud {
 	struct store *store;
 	struct sessions *sessions;
 	struct snapshot_cell directory;
-	struct snapshot_cell runtime; /* struct runtime_snapshot: the tenants' keystores */
+	struct keystore_publisher *publisher; /* of runtime */
+	struct snapshot_cell runtime;         /* struct runtime_snapshot: the tenants' keystores */
 	struct directory_watch *watch;
 	struct loop *loop; /* control */
 	struct jobs *jobs; /* handlers and handshakes */

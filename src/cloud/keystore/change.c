@@ -440,3 +440,45 @@ enum keystore_outcome keystore_delete(struct keystore *k, const struct keystore_
 	}
 	return keystore_edit_run(k, c, &plan, report, err);
 }
+
+/* ---- the tenant's requirement ---- */
+
+static bool require(struct keystore_edit *e, void *user, struct err *err)
+{
+	const bool *required = user;
+	int64_t wanted = *required ? e->settings | KEYSTORE_REQUIRES_CERTIFICATE
+				   : e->settings & ~(int64_t)KEYSTORE_REQUIRES_CERTIFICATE;
+	struct query q = {.sql = "UPDATE keystore SET settings = $2 WHERE id = $1",
+			  .params = {QUERY_INT(e->id), QUERY_INT(wanted)},
+			  .n_params = 2};
+	struct jsonw w = jsonw_to(&e->after);
+
+	if (!keystore_edit_match_generation(e, err)) {
+		return false;
+	}
+	if (wanted == e->settings) {
+		return keystore_refuse(e, KEYSTORE_SAME, err, "it is so already");
+	}
+	e->settings = wanted;
+	jsonw_object(&w);
+	jsonw_key_bool(&w, "requiresCertificate", *required);
+	jsonw_object_end(&w);
+	return query_run(e->db, &q, NULL, err);
+}
+
+enum keystore_outcome keystore_require_certificate(struct keystore *k,
+						   const struct keystore_change *c, bool required,
+						   struct err *err)
+{
+	AUTO_BUF struct buf wrapped = BUF(KEYS_WRAPPED_MAX);
+	const struct keystore_plan plan = {.what = "require",
+					   .object = STR(KEYSTORE_SYSTEM),
+					   .fn = require,
+					   .user = &required,
+					   .is_forced = true};
+
+	if (!keystore_data_key(k, c->tenant, c->now, &wrapped, err)) {
+		return KEYSTORE_FAILED; /* the generation's MAC needs it */
+	}
+	return keystore_edit_run(k, c, &plan, NULL, err);
+}

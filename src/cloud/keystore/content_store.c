@@ -1,6 +1,7 @@
 /* The contents of entries: chains, sealed keys, and the versions that they belong to. */
 #include "base/random.h"
 #include "cloud/keystore/keystore_priv.h"
+#include "crypto/seal.h"
 
 int64_t keystore_new_id(void)
 {
@@ -26,6 +27,16 @@ struct keys_binding keystore_binding(struct str tenant, const struct keystore_en
 
 	memcpy(b.chain_sha256, chain_sha256, sizeof(b.chain_sha256));
 	return b;
+}
+
+struct keys_entry keystore_sealed_entry(struct str tenant, const struct keystore_content *c)
+{
+	uint8_t hash[32];
+
+	digest_sha256(buf_str(&c->chain), hash);
+	return (struct keys_entry){.wrapped = buf_str(&c->wrapped),
+				   .binding = keystore_binding(tenant, c->list->entries, hash),
+				   .sealed = buf_str(&c->sealed)};
 }
 
 /* ---- reading ---- */
@@ -120,7 +131,7 @@ bool keystore_walk_contents(struct db *db, int64_t keystore, int64_t only_flags,
 			    keystore_content_fn *fn, void *user, struct err *err)
 {
 	struct keystore_content c = {0};
-	enum store_outcome outcome;
+	enum store_outcome outcome = STORE_FAILED;
 	struct stmt *st;
 	bool ok = true;
 
@@ -141,6 +152,44 @@ bool keystore_walk_contents(struct db *db, int64_t keystore, int64_t only_flags,
 	stmt_reset(st);
 	keystore_content_fini(&c);
 	return ok && outcome == STORE_DONE;
+}
+
+struct version_reading {
+	int64_t version;
+	struct keystore_content *out;
+	bool found;
+};
+
+static bool read_content_of(struct db *db, void *user, struct err *err)
+{
+	struct version_reading *r = user;
+	struct stmt *st;
+
+	content_init(r->out);
+	if (!db_prepare(db,
+			"SELECT " CONTENT_COLUMNS " FROM entry_version v"
+			" JOIN keystore s ON s.id = v.keystore JOIN entry_content c ON c.id = v.id"
+			" LEFT JOIN data_key d ON d.tenant = s.tenant AND d.id = c.data_key"
+			" WHERE v.id = $1",
+			&st, err)) {
+		return false;
+	}
+	stmt_int(st, 1, r->version);
+	enum store_outcome outcome = stmt_step(st, err);
+	r->found = outcome == STORE_ROW;
+	bool ok = outcome != STORE_FAILED && (!r->found || take_content(st, r->out, err));
+	stmt_reset(st);
+	return ok;
+}
+
+bool keystore_read_content_of(struct keystore *k, int64_t version, struct keystore_content *out,
+			      bool *found, struct err *err)
+{
+	struct version_reading r = {.version = version, .out = out};
+	bool ok = store_read(k->store, read_content_of, &r, err);
+
+	*found = r.found;
+	return ok;
 }
 
 struct chain_reading {

@@ -29,6 +29,18 @@ static void draft_free(struct keystore_draft *d)
 	free(d);
 }
 
+void keystore_drafts_drop_last(struct keystore_drafts *ds)
+{
+	draft_free(ds->all[--ds->n]);
+}
+
+void keystore_drafts_settle(struct keystore_drafts *ds, bool committed)
+{
+	for (size_t i = 0; i < ds->n; i++) {
+		ds->all[i]->is_used = ds->all[i]->is_used && committed;
+	}
+}
+
 void keystore_drafts_fini(struct keystore_drafts *ds)
 {
 	for (size_t i = 0; i < ds->n; i++) {

@@ -324,13 +324,18 @@ static bool edit_tx(struct db *db, struct change *change, void *user, struct err
 	struct keystore_edit *e = &r->edit;
 
 	edit_start(r, db);
-	if (!lock(e, err) || !r->plan->fn(e, r->plan->user, err) ||
-	    !(e->makes_no_generation || keystore_make_generation(e, err)) ||
-	    !keystore_report_make(e, err)) {
-		return false;
+	bool ok = lock(e, err) && r->plan->fn(e, r->plan->user, err) &&
+		  (e->makes_no_generation || keystore_make_generation(e, err));
+	if (ok && keystore_report_make(e, err)) {
+		record(e, change);
+		return true;
 	}
-	record(e, change);
-	return true;
+	/* What an import that changes nothing, or is refused as a whole, says of its entries. */
+	if (!ok && (e->outcome == KEYSTORE_SAME || e->outcome == KEYSTORE_BAD)) {
+		struct err ignored;
+		(void)!keystore_report_make(e, &ignored);
+	}
+	return false;
 }
 
 static enum keystore_outcome outcome_of(const struct keystore_edit *e, const struct err *err)
@@ -352,8 +357,8 @@ enum keystore_outcome keystore_edit_run(struct keystore *k, const struct keystor
 
 	bool ok = store_change(k->store, edit_tx, &r, &head, err);
 	enum keystore_outcome outcome = ok ? KEYSTORE_DONE : outcome_of(&r.edit, err);
-	if (ok && report != NULL) {
-		report->generation = r.edit.generation;
+	if (report != NULL) {
+		report->generation = r.edit.generation - (outcome == KEYSTORE_SAME);
 		report->head = head;
 	}
 	edit_fini(&r.edit);

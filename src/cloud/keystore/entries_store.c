@@ -401,7 +401,9 @@ static bool read_head(struct db *db, void *user, struct err *err)
 				      .critical = s.critical,
 				      .warning = s.warning,
 				      .notice = s.notice,
-				      .restored_from = h->place.now ? row.safety : 0};
+				      .restored_from = h->place.now ? row.safety : 0,
+				      .requires_certificate = (h->place.row.settings &
+							       KEYSTORE_REQUIRES_CERTIFICATE) != 0};
 	bool pinned = h->place.tenant_only && h->place.place->generation == 0;
 	(void)snprintf(out->modified_by, sizeof(out->modified_by), "%s",
 		       pinned ? h->place.pin.by : row.by);
@@ -415,4 +417,51 @@ bool keystore_head(struct keystore *k, const struct keystore_place *place, int64
 	struct heading h = {.place = {.k = k, .place = place}, .now = now, .out = out};
 
 	return store_read(k->store, read_head, &h, err);
+}
+
+/* ---- all of all tenants ---- */
+
+struct each {
+	keystore_each_fn *fn;
+	void *user;
+};
+
+static bool read_each(struct db *db, void *user, struct err *err)
+{
+	const struct each *each = user;
+	enum store_outcome outcome;
+	struct stmt *st;
+
+	if (!db_prepare(db,
+			"SELECT s.tenant, v.alias, v.subject, v.issuer, v.serial, v.owner, v.kind,"
+			" v.not_before, v.not_after FROM keystore s JOIN entry_life l"
+			" ON l.keystore = s.id JOIN entry_version v ON v.id = l.version"
+			" WHERE s.name = '" KEYSTORE_SYSTEM "' AND l.to_gen = " KEYSTORE_NOW,
+			&st, err)) {
+		return false;
+	}
+	while ((outcome = stmt_step(st, err)) == STORE_ROW) {
+		const struct keystore_each e = {
+			.tenant = stmt_col_text(st, 0),
+			.alias = stmt_col_text(st, 1),
+			.subject = stmt_col_text(st, 2),
+			.issuer = stmt_col_text(st, 3),
+			.serial = stmt_col_text(st, 4),
+			.owner = stmt_col_int(st, 5) == KEYS_OWNER_PROVIDER ? KEYS_OWNER_PROVIDER
+									    : KEYS_OWNER_TENANT,
+			.kind = stmt_col_int(st, 6) == KEYS_ENTRY_KEY_PAIR ? KEYS_ENTRY_KEY_PAIR
+									   : KEYS_ENTRY_CERTIFICATE,
+			.not_before = stmt_col_int(st, 7),
+			.not_after = stmt_col_int(st, 8)};
+		each->fn(&e, each->user);
+	}
+	stmt_reset(st);
+	return outcome == STORE_DONE;
+}
+
+bool keystore_each_entry(struct keystore *k, keystore_each_fn *fn, void *user, struct err *err)
+{
+	struct each each = {fn, user};
+
+	return store_read(k->store, read_each, &each, err);
 }

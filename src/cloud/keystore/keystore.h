@@ -127,6 +127,7 @@ struct keystore_head {
 	char modified_by[DIRECTORY_NAME_MAX];
 	int64_t expired, critical, warning, notice; /* counts: past, <= 14, 30, 60 days */
 	int64_t restored_from; /* safety pin to undo to, while it is offered; else 0 */
+	bool requires_certificate;
 };
 NODISCARD bool keystore_head(struct keystore *k, const struct keystore_place *place, int64_t now,
 			     struct keystore_head *out, struct err *err);
@@ -248,6 +249,10 @@ enum keystore_outcome keystore_delete(struct keystore *k, const struct keystore_
 enum keystore_outcome keystore_set_flags(struct keystore *k, const struct keystore_change *c,
 					 struct str alias, uint8_t flags,
 					 struct keystore_report *report, struct err *err);
+/* Whether applications of the tenant must show a client certificate on the TLS listener. */
+enum keystore_outcome keystore_require_certificate(struct keystore *k,
+						   const struct keystore_change *c, bool required,
+						   struct err *err);
 /* PKCS#10 in DER, signed by the entry's key. `sans`: comma list of DNS names, or "". */
 enum keystore_outcome keystore_csr(struct keystore *k, const struct keystore_change *c,
 				   struct str alias, struct str sans, struct buf *der,
@@ -312,6 +317,20 @@ NODISCARD bool keystore_verify(struct keystore *k, struct str tenant, keystore_d
 NODISCARD bool keystore_reseal(struct keystore *k, bool new_data_keys,
 			       void (*progress)(int64_t done, int64_t all, void *user), void *user,
 			       struct err *err);
+
+/* What no kept state needs, of all tenants: entries that are alive neither in one of the newest 100
+ * generations nor in a pinned one. A job, hourly. */
+NODISCARD bool keystore_prune(struct keystore *k, int64_t now, struct err *err);
+/* Every entry of every tenant's current state, for alerts; the texts are lent for the call. */
+struct keystore_each {
+	struct str tenant, alias, subject, issuer, serial;
+	enum keys_owner owner;
+	enum keys_entry_kind kind;
+	int64_t not_before, not_after; /* Unix milliseconds */
+};
+typedef void keystore_each_fn(const struct keystore_each *e, void *user);
+NODISCARD bool keystore_each_entry(struct keystore *k, keystore_each_fn *fn, void *user,
+				   struct err *err);
 
 /* ---- REST: spec/keystore.md section 3, and our own under /api/drawbridge/v1 ---- */
 extern const struct http_route keystore_odata_routes[];

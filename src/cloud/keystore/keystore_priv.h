@@ -88,11 +88,16 @@ static inline void auto_keystore_content(struct keystore_content *c)
 #define AUTO_CONTENT __attribute__((cleanup(auto_keystore_content)))
 NODISCARD bool keystore_read_content(struct keystore *k, struct str tenant, struct str alias,
 				     struct keystore_content *out, bool *found, struct err *err);
+/* Of any version, alive or not. */
+NODISCARD bool keystore_read_content_of(struct keystore *k, int64_t version,
+					struct keystore_content *out, bool *found, struct err *err);
 /* Each entry of the current state with its content, by alias. */
 typedef bool keystore_content_fn(struct keystore_content *c, void *user, struct err *err);
 NODISCARD bool keystore_walk_contents(struct db *db, int64_t keystore, int64_t only_flags,
 				      keystore_content_fn *fn, void *user, struct err *err);
 void keystore_print_text(const uint8_t *bytes, size_t n, char *into); /* "AB:CD:…" */
+/* What keyd judges, over the chain as it is stored and not as its row says. Lends from `c`. */
+struct keys_entry keystore_sealed_entry(struct str tenant, const struct keystore_content *c);
 struct keys_binding keystore_binding(struct str tenant, const struct keystore_entry *e,
 				     const uint8_t chain_sha256[static 32]);
 
@@ -130,7 +135,10 @@ struct keystore_drafts {
 	size_t n;
 };
 struct keystore_draft *keystore_drafts_add(struct keystore_drafts *ds);
+void keystore_drafts_drop_last(struct keystore_drafts *ds);
 void keystore_drafts_fini(struct keystore_drafts *ds);
+/* After the change: what was marked as used stays only when it was committed. */
+void keystore_drafts_settle(struct keystore_drafts *ds, bool committed);
 static inline void auto_keystore_drafts(struct keystore_drafts *ds)
 {
 	keystore_drafts_fini(ds);

@@ -142,12 +142,15 @@ static bool find_key(struct db *db, void *user, struct err *err)
 	return keystore_read_data_key(db, t->tenant, t->wrapped, &t->found, err);
 }
 
-/* Two nodes may both make the first: both stay, and the newest is used from then on. */
+/* Newer than all others, whatever the clock says. Two nodes may both make the first: both stay, and
+ * the newest is used from then on. */
 static bool insert_key(struct db *db, void *user, struct err *err)
 {
 	struct key_tx *t = user;
 	struct query q = {.sql = "INSERT INTO data_key (tenant, id, wrapped, made)"
-				 " VALUES ($1, $2, $3, $4)",
+				 " VALUES ($1, $2, $3, (SELECT CASE WHEN COALESCE(MAX(made), 0)"
+				 " >= $4 THEN MAX(made) + 1 ELSE $4 END FROM data_key"
+				 " WHERE tenant = $1))",
 			  .params = {QUERY_TEXT(t->tenant),
 				     QUERY_BLOB(keys_data_key_id(buf_str(t->wrapped))),
 				     QUERY_BLOB(buf_str(t->wrapped)), QUERY_INT(t->made)},
