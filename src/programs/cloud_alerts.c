@@ -1,10 +1,18 @@
 /* Where the cloud side's certificates are, for its alerts, and who may see them. */
 #include "cloud/directory/caller.h"
 #include "cloud/directory/owners.h"
+#include "cloud/directory/subaccounts.h"
+#include "crypto/seal.h"
 #include "programs/cloud_parts.h"
+
+#include "base/clock.h"
 
 enum {
 	PAGE = 500,
+	/* Of one tenant. Where there are more, those that end in the next 400 days. */
+	ENTRIES_MAX = 2000,
+	ENTRIES_AHEAD_S = 400 * 86400,
+	ALIAS_SHOWN = 150, /* bytes of an alias in a name */
 };
 
 struct giving {
@@ -104,11 +112,110 @@ static bool each_connector(void *user, alert_each_fn *fn, void *fn_user, struct 
 	return true;
 }
 
+/* ---- the tenants' keystores ---- */
+
+/* Aliases that begin alike stay apart where they are cut. */
+static void add_name(struct buf *name, const char *subaccount, const char *alias)
+{
+	uint8_t digest[32];
+
+	buf_addf(name, "%s/", subaccount);
+	if (strlen(alias) <= ALIAS_SHOWN) {
+		buf_add_str(name, str_of(alias));
+		return;
+	}
+	digest_sha256(str_of(alias), digest);
+	buf_add_str(name, str_first(str_of(alias), ALIAS_SHOWN));
+	buf_add_c(name, '~');
+	buf_add_hex(name, digest, 8);
+}
+
+static const char *text_in(struct arena *arena, struct str s)
+{
+	const char *text = arena_text(arena, s);
+
+	return text != NULL ? text : "";
+}
+
+static void give_entry(const struct directory_subaccount *sa, const struct keystore_entry *e,
+		       alert_each_fn *fn, void *user)
+{
+	AUTO(arena_free) struct arena *arena = arena_new(KIB(4), KIB(64));
+	AUTO_BUF struct buf name = BUF(KIB(1)), label = BUF(KIB(4));
+	bool provided = e->owner == KEYS_OWNER_PROVIDER;
+
+	add_name(&name, sa->id, e->alias);
+	buf_addf(&label, "%s %.*s in the keystore of %s",
+		 e->kind == KEYS_ENTRY_KEY_PAIR ? "key pair" : "certificate",
+		 STR_ARGS(str_first(str_of(e->alias), ALIAS_SHOWN)), sa->display_name);
+	const struct alert_certificate c = {
+		.source = "keystore",
+		.name = name.at,
+		.label = label.at,
+		.subaccount = sa->id,
+		.subject = text_in(arena, e->subject),
+		.issuer = text_in(arena, e->issuer),
+		.serial = e->serial,
+		.not_before = e->not_before / 1000,
+		.not_after = e->not_after / 1000,
+		.next_step = provided ? "the provider replaces it"
+				      : "replace it under Manage Security, Keystore, or let its CA "
+					"answer a new signing request"};
+	fn(&c, user);
+}
+
+static bool list_entries(const struct cloud *c, const struct directory_subaccount *sa,
+			 struct keystore_list **out, struct err *err)
+{
+	const struct keystore_place place = {.tenant = str_of(sa->id), .name = KEYSTORE_SYSTEM};
+	struct keystore_filter filter = {
+		.after = STR(""), .text = STR(""), .limit = ENTRIES_MAX + 1};
+	AUTO(keystore_list_free) struct keystore_list *some = NULL;
+
+	if (!keystore_list(c->rooms.keystore, &place, &filter, &some, err)) {
+		return false;
+	}
+	if (keystore_list_count(some) <= ENTRIES_MAX) {
+		*out = TAKE(some);
+		return true;
+	}
+	filter.limit = 0;
+	filter.expires_before = clock_unix_ms() + SEC(ENTRIES_AHEAD_S);
+	return keystore_list(c->rooms.keystore, &place, &filter, out, err);
+}
+
+static bool each_entry(void *user, alert_each_fn *fn, void *fn_user, struct err *err)
+{
+	const struct cloud *c = user;
+	char after[DIRECTORY_UUID] = "";
+	size_t n = PAGE;
+
+	while (n == PAGE) {
+		AUTO_FREE struct directory_subaccount *rows = NULL;
+		if (!directory_subaccount_list(c->store, STR(""), str_of(after), PAGE, &rows, &n,
+					       err)) {
+			return false;
+		}
+		for (size_t i = 0; i < n; i++) {
+			AUTO(keystore_list_free) struct keystore_list *list = NULL;
+			if (!list_entries(c, &rows[i], &list, err)) {
+				return false;
+			}
+			for (size_t k = 0; k < keystore_list_count(list); k++) {
+				give_entry(&rows[i], keystore_list_at(list, k), fn, fn_user);
+			}
+			memcpy(after, rows[i].id, sizeof(after));
+		}
+	}
+	return true;
+}
+
 bool cloud_open_alerts(struct cloud *c, struct err *err)
 {
 	const struct alert_source sources[] = {{"ca", each_authority, c},
 					       {"listener", each_listener, c},
-					       {"connector", each_connector, c}};
+					       {"connector", each_connector, c},
+					       {"keystore", each_entry, c}};
 
 	c->alerts = daemon_alerts_new(c->store, cloud_program.name);
 	for (size_t i = 0; i < COUNT(sources); i++) {
