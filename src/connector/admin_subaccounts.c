@@ -397,7 +397,6 @@ static void state(struct http_call *call)
 	}
 }
 
-/* Its rules go first: a subaccount that is added again later must not find old ones. */
 static void remove_one(struct http_call *call)
 {
 	AUTO_PLACE struct admin_place p = {0};
@@ -408,8 +407,7 @@ static void remove_one(struct http_call *call)
 	if (!admin_place(call, &p)) {
 		return;
 	}
-	if (!mappings_purge(a->settings.store, &actor, p.owner, &err) ||
-	    !subaccounts_delete(a->settings.subaccounts, &actor, p.owner.region_host,
+	if (!subaccounts_delete(a->settings.subaccounts, &actor, p.owner.region_host,
 				p.owner.subaccount, &err)) {
 		admin_error_err(call, &err);
 		return;

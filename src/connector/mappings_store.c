@@ -414,20 +414,9 @@ bool mappings_delete(struct store *s, const struct state_actor *actor, struct ma
 	return store_change(s, delete_mappings, &w, NULL, err);
 }
 
-static bool purge(struct db *db, struct change *c, void *user, struct err *err)
+bool mappings_purge_in(struct db *db, struct mappings_owner owner, struct err *err)
 {
-	struct write *w = user;
-
-	mappings_record(c, &w->change, "mapping.purge", w->change.owner.subaccount);
-	return delete_rows(db, w->change.owner, 0, err) &&
+	return delete_rows(db, owner, 0, err) &&
 	       run_owned(db, "delete from cookie_domain where region_host = $1 and subaccount = $2",
-			 w->change.owner, -1, err);
-}
-
-bool mappings_purge(struct store *s, const struct state_actor *actor, struct mappings_owner owner,
-		    struct err *err)
-{
-	struct write w = {.change = {actor, owner, STR("")}};
-
-	return store_change(s, purge, &w, NULL, err);
+			 owner, -1, err);
 }

@@ -3,9 +3,10 @@
  * What the connector exposes, in the database: system mappings, their resources, cookie domains,
  * and the certificates that are trusted in back ends.
  *
- * Rows have no foreign key to the subaccounts, which are another module's; mappings_purge() removes
- * those of one. Every change is one transaction with its audit row. Texts of results are in the
- * caller's arena; a text that is too long for it is ERR_LIMIT. Everything blocks: only in jobs.
+ * Rows have no foreign key to the subaccounts, which are another module's; who deletes one takes
+ * its rows away too (mappings_tx.h). Every change is one transaction with its audit row. Texts of
+ * results are in the caller's arena; a text that is too long for it is ERR_LIMIT. Everything
+ * blocks: only in jobs.
  */
 #include "base/arena.h"
 #include "connector/state_store.h"
@@ -55,9 +56,6 @@ NODISCARD bool mappings_edit(struct store *s, const struct state_actor *actor,
 /* With its resources; an id of 0: all of the owner. */
 NODISCARD bool mappings_delete(struct store *s, const struct state_actor *actor,
 			       struct mappings_owner owner, int64_t id, struct err *err);
-/* Everything of the owner. */
-NODISCARD bool mappings_purge(struct store *s, const struct state_actor *actor,
-			      struct mappings_owner owner, struct err *err);
 
 struct resource_row {
 	int64_t mapping;

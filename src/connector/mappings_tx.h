@@ -29,6 +29,9 @@ NODISCARD bool resources_insert_in(struct db *db, const struct resource_row *row
 NODISCARD bool resources_update_in(struct db *db, const struct resource_row *row, struct err *err);
 NODISCARD bool resources_delete_in(struct db *db, const struct resource_row *row, struct err *err);
 
+/* Mappings, resources and cookie domains of the owner. */
+NODISCARD bool mappings_purge_in(struct db *db, struct mappings_owner owner, struct err *err);
+
 NODISCARD bool domains_read_in(struct db *db, struct arena *arena, struct mappings_owner owner,
 			       struct domain_row **rows, size_t *n, struct err *err);
 NODISCARD bool domains_insert_in(struct db *db, struct mappings_owner owner,

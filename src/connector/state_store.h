@@ -88,7 +88,7 @@ NODISCARD bool state_subaccount_add(struct store *s, const struct state_actor *a
 NODISCARD bool state_subaccount_edit(struct store *s, const struct state_actor *actor,
 				     const char *what, const struct state_subaccount *sa,
 				     struct err *err);
-/* With its certificates and keys. ERR_MISSING. */
+/* With its certificates, keys, mappings, resources and cookie domains. ERR_MISSING. */
 NODISCARD bool state_subaccount_delete(struct store *s, const struct state_actor *actor,
 				       const char *region_host, const char *subaccount,
 				       struct err *err);

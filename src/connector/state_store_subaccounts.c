@@ -217,7 +217,11 @@ static bool delete_row(struct db *db, struct change *c, void *user, struct err *
 	    !run_on(st, of, NULL, err) ||
 	    !db_prepare(db, "delete from state_renewal where region_host = $1 and subaccount = $2",
 			&st, err) ||
-	    !run_on(st, of, NULL, err)) {
+	    !run_on(st, of, NULL, err) ||
+	    /* Its rules too: if it is added again later it must not find old ones. */
+	    !mappings_purge_in(
+		    db, (struct mappings_owner){str_of(of->region_host), str_of(of->subaccount)},
+		    err)) {
 		return false;
 	}
 	state_record(c, of->actor, str_of(of->subaccount), "subaccount.delete",

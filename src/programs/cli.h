@@ -148,6 +148,12 @@ void cli_print(struct cli_run *run, const struct json *json);
 /* The command's path, with the region of its subaccount looked up where it was not said. */
 NODISCARD bool cli_path(struct cli_run *run, struct buf *path, struct err *err);
 
+/* ---- cli_certificate.c ---- */
+bool cli_ui_self_sign(struct cli_run *run, struct err *err);
+bool cli_ui_request(struct cli_run *run, struct err *err);
+bool cli_ui_install(struct cli_run *run, struct err *err);
+bool cli_ui_upload(struct cli_run *run, struct err *err);
+
 /* ---- cli_transfer.c ---- */
 bool cli_subaccount_export(struct cli_run *run, struct err *err);
 bool cli_subaccount_import(struct cli_run *run, struct err *err);

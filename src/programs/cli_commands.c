@@ -21,15 +21,16 @@ const struct option cli_option_table[] = {
 	/* clang-format on */
 };
 
-#define SUBACCOUNTS   "/api/v1/configuration/subaccounts"
-#define MAPPINGS      SUBACCOUNTS "/{SUBACCOUNT}/systemMappings"
-#define RESOURCES     MAPPINGS "/{VIRTUAL}/resources"
-#define DOMAINS       SUBACCOUNTS "/{SUBACCOUNT}/domainMappings"
-#define PROXY         "/api/v1/configuration/connector/proxy"
-#define TRUST         "/api/v1/configuration/connector/onPremises/truststore"
-#define CLOUD         "/api/drawbridge/v1"
-#define OF_CLOUD      CLOUD "/subaccounts/{SUBACCOUNT}"
-#define CONFIGURATION OF_CLOUD "/configuration"
+#define SUBACCOUNTS    "/api/v1/configuration/subaccounts"
+#define MAPPINGS       SUBACCOUNTS "/{SUBACCOUNT}/systemMappings"
+#define RESOURCES      MAPPINGS "/{VIRTUAL}/resources"
+#define DOMAINS        SUBACCOUNTS "/{SUBACCOUNT}/domainMappings"
+#define PROXY          "/api/v1/configuration/connector/proxy"
+#define TRUST          "/api/v1/configuration/connector/onPremises/truststore"
+#define CLOUD          "/api/drawbridge/v1"
+#define OF_CLOUD       CLOUD "/subaccounts/{SUBACCOUNT}"
+#define UI_CERTIFICATE "/api/v1/configuration/connector/ui/uiCertificate"
+#define CONFIGURATION  OF_CLOUD "/configuration"
 
 #define ROW_SUBACCOUNT                                                                             \
 	{                                                                                          \
@@ -62,6 +63,10 @@ const struct option cli_option_table[] = {
 	 "NONE, NONE_RESTRICTED, X509_GENERAL, X509_RESTRICTED or KERBEROS", "NONE"},              \
 	{"host-in-header", "hostInHeader", CLI_TEXT, false, "VIRTUAL or INTERNAL"},                \
 	{"description", "description", CLI_TEXT, false, "Text for people"}
+#define ROWS_OF_WISH                                                                               \
+	{"SUBJECT", NULL, CLI_TEXT, true, "CN=...,O=..."},                                         \
+	{"names", NULL, CLI_TEXT, false, "Names and addresses of the machine, with commas"},       \
+	{"key-size", NULL, CLI_TEXT, false, "2048 or 4096 bits of RSA", "4096"}
 #define ROWS_OF_RESOURCE                                                                           \
 	{"enabled", "enabled", CLI_BOOL, false, "On, or prepared only", "on"},                     \
 	{"exact-match-only", "exactMatchOnly", CLI_BOOL, false, "Not its sub-paths", "off"},       \
@@ -108,6 +113,23 @@ const struct cli_command cli_commands[] = {
 		    "tunnel.subaccountCertificate.notAfterTimeStamp"},
 	{.words = "connector version", .server = CLI_CONNECTOR, .method = "GET",
 	 .path = "/api/v1/connector/version", .summary = "The connector's version"},
+	{.words = "ui-certificate show", .server = CLI_CONNECTOR, .method = "GET", .path = UI_CERTIFICATE,
+	 .summary = "The certificate of the connector's administration"},
+	{.words = "ui-certificate self-sign", .server = CLI_CONNECTOR, .run = cli_ui_self_sign,
+	 .path = UI_CERTIFICATE, .summary = "Another self-signed one, for a year",
+	 .rows = {ROWS_OF_WISH}},
+	{.words = "ui-certificate request", .server = CLI_CONNECTOR, .run = cli_ui_request,
+	 .path = UI_CERTIFICATE, .summary = "A signing request for a CA; an earlier one is void",
+	 .rows = {ROWS_OF_WISH, {"to", NULL, CLI_TEXT, false, "File for it; standard output otherwise"}}},
+	{.words = "ui-certificate install", .server = CLI_CONNECTOR, .run = cli_ui_install,
+	 .path = UI_CERTIFICATE, .summary = "The signed chain for the request, in force at once",
+	 .rows = {{"FILE", NULL, CLI_TEXT, true, "PEM in any order, or PKCS#7; - for standard input"}}},
+	{.words = "ui-certificate upload", .server = CLI_CONNECTOR, .run = cli_ui_upload,
+	 .path = UI_CERTIFICATE, .summary = "A key and its chain out of a PKCS#12 file",
+	 .rows = {{"FILE", NULL, CLI_TEXT, true, "The file; - for standard input"},
+		  {"file-password", NULL, CLI_SECRET, false, "The file's password"}}},
+	{.words = "ui-certificate delete", .server = CLI_CONNECTOR, .method = "DELETE",
+	 .path = UI_CERTIFICATE, .summary = "Back to the connector's own"},
 	{.words = "connector audit denied", .server = CLI_CONNECTOR, .method = "GET",
 	 .path = CLOUD "/audit/denied", .summary = "Denied attempts, newest first",
 	 .columns = "at,who,from,what,object,after"},

@@ -419,3 +419,27 @@ def case_denied_attempts_of_the_cloud_side(world):
     expect(any(world.owner in row["who"] for row in rows), f"{rows}")
     owner = Rest(world.ports.console, world.owner, world.owner_password)
     equal(owner.call("GET", OWN + "/audit/denied").status, 403, "an owner")
+
+
+def case_ui_by_the_command_line(world):
+    """drawbridge ui-certificate: request, install, show, upload, delete"""
+    ca = Ca(world.sub("ui-cli"))
+    csr = cli(world, "ui-certificate", "request", "CN=localhost", "--names", "localhost,127.0.0.1", "--key-size", "2048")
+    equal((csr.returncode, csr.stderr), (0, b""), "request")
+    path = os.path.join(ca.folder, "signed.pem")
+    with open(path, "w", encoding="ascii") as f:
+        f.write(ca.sign(csr.stdout.decode()) + ca.text())
+    equal(cli(world, "ui-certificate", "install", path).returncode, 0, "install")
+    expect(b"CN=Plant CA" in cli(world, "ui-certificate", "show").stdout, "show")
+    p12 = os.path.join(ca.folder, "k.p12")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", p12 + ".key", "-out", p12 + ".crt", "-subj",
+            "/CN=brought", "-addext", "subjectAltName=DNS:localhost", "-days", "30")
+    openssl("pkcs12", "-export", "-inkey", p12 + ".key", "-in", p12 + ".crt", "-out", p12, "-passout", "pass:secret")
+    with open(p12 + ".password", "w", encoding="ascii") as f:
+        f.write("secret\n")
+    equal(cli(world, "ui-certificate", "upload", p12, "--file-password-file", p12 + ".password").returncode, 0, "upload")
+    equal(world.admin.must("GET", UI).json()["subjectDN"], "CN=brought", "uploaded")
+    equal(cli(world, "ui-certificate", "delete").returncode, 0, "delete")
+    equal(cli(world, "ui-certificate", "self-sign", "CN=localhost", "--key-size", "2048").returncode, 0, "self-sign")
+    expect("CN=localhost" in shown(world), "self-signed")
+    equal(cli(world, "ui-certificate", "delete").returncode, 0, "delete")

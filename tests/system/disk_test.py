@@ -1,8 +1,12 @@
 """Disks that are full, read-only or corrupt: a clear error with the next step, nothing lost."""
 import contextlib
+import io
+import json
 import os
+import secrets
 import shutil
 import subprocess
+import zipfile
 
 from stage import equal, expect, wait_for
 
@@ -45,6 +49,32 @@ def case_connector_disk_full(world):
         expect("full" in answer.text.lower() or "disk" in answer.text.lower(), f"no reason: {answer}")
         equal(world.client().get(world.url("/public/hello.txt")).status, 200, "a request meanwhile")
     world.map("room.virtual:80", "127.0.0.1:80", "/")
+
+
+def case_import_on_a_full_disk(world):
+    """an import that the disk has no room for changes nothing, and works when there is room"""
+    out = io.BytesIO()
+    rows = [{"virtualHost": f"imported{i}", "virtualPort": "80", "localHost": "127.0.0.1", "localPort": "80",
+             "protocol": "HTTP", "backendType": "nonSAPsys", "description": secrets.token_hex(1500)}
+            for i in range(100)]
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("drawbridge.json", '{"format":"drawbridge-subaccount","version":1}')
+        z.writestr("systemMappings.json", json.dumps(rows))
+
+    def send():
+        path = f"/api/drawbridge/v1/subaccounts/{world.region}/{world.subaccount}/configuration"
+        return world.admin.call("POST", path, out.getvalue(), headers={"Content-Type": "application/zip"})
+
+    def mappings():
+        return world.admin.must("GET", world.subaccount_path("/systemMappings")).json()
+    before = mappings()
+    with full(os.path.join(world.folder, "connector")):
+        answer = send()
+        expect(answer.status in (500, 503, 507), f"saw {answer}")
+        equal(mappings(), before, "the mappings meanwhile")
+        equal(world.client().get(world.url("/public/hello.txt")).status, 200, "a request meanwhile")
+    equal(send().status, 200, "with room")
+    equal(len(mappings()), len(before) + 100, "the mappings afterwards")
 
 
 def case_cloud_disk_full(world):

@@ -1,5 +1,6 @@
 #include "connector/mappings_store.h"
 
+#include "connector/mappings_tx.h"
 #include "database.h"
 #include "store/change.h"
 #include "unit/unit.h"
@@ -133,6 +134,12 @@ TEST(resources_are_counted_listed_and_deleted_with_their_mapping)
 	arena_free(c.arena);
 }
 
+static bool purge_one(struct db *db, void *user, struct err *err)
+{
+	(void)user;
+	return mappings_purge_in(db, ONE, err);
+}
+
 TEST(deleting_all_leaves_the_others_alone)
 {
 	struct scene c = begin(state);
@@ -142,7 +149,7 @@ TEST(deleting_all_leaves_the_others_alone)
 	add_sample(&c, ONE);
 	add_sample(&c, TWO);
 	assert_ok(domains_add(c.s, &ADMIN, ONE, STR("a.lan"), STR("a"), &c.err), &c.err);
-	assert_ok(mappings_purge(c.s, &ADMIN, ONE, &c.err), &c.err);
+	assert_ok(store_tx(c.s, purge_one, NULL, &c.err), &c.err);
 	assert_ok(mappings_list(c.s, c.arena, (struct mappings_owner){STR(""), STR("")}, &rows, &n,
 				&c.err),
 		  &c.err);

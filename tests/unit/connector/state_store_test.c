@@ -1,5 +1,7 @@
 #include "connector/state_store.h"
 
+#include "connector/mappings_store.h"
+
 #include <string.h>
 
 #include "base/clock.h"
@@ -16,7 +18,8 @@ static const struct state_actor ADMIN = {.who = STR("user:Administrator"),
 static struct store *open_state(void **state)
 {
 	const struct migration_set sets[] = {{"store", store_migrations},
-					     {"connector", state_migrations}};
+					     {"connector", state_migrations},
+					     {"mappings", mappings_migrations}};
 	struct database *d = *state;
 	struct err err = {0};
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "connector/mappings_store.h"
 #include "database.h"
 #include "store/audit.h"
 #include "store/migrate.h"
@@ -41,7 +42,8 @@ static void open_subaccounts(struct scene *s, bool trusts)
 static void begin(struct scene *s, void **state, bool trusts)
 {
 	const struct migration_set sets[] = {{"store", store_migrations},
-					     {"connector", state_migrations}};
+					     {"connector", state_migrations},
+					     {"mappings", mappings_migrations}};
 
 	*s = (struct scene){.database = *state};
 	fake_est_start(&s->est);

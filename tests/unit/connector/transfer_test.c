@@ -424,6 +424,19 @@ TEST(an_import_into_a_subaccount_that_is_gone_fails)
 	arena_free(c.arena);
 }
 
+/* In one change: what is added again later must not find old rules. */
+TEST(a_subaccount_is_deleted_with_its_rules)
+{
+	struct scene c = begin(state);
+
+	furnish(&c);
+	add_mapping(&c, TWO, "two.virtual", "10.0.0.9");
+	assert_ok(state_subaccount_delete(c.s, &ADMIN, HOST, ID_1, &c.err), &c.err);
+	assert_string_equal(shape(&c, ONE), "");
+	assert_string_equal(shape(&c, TWO), "two.virtual->10.0.0.9[] ");
+	arena_free(c.arena);
+}
+
 TEST(resources_and_settings_can_be_left_out)
 {
 	struct scene c = begin(state);
@@ -455,6 +468,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(more_rows_than_allowed_are_refused),
 	ON_SQLITE(an_import_that_would_pass_a_limit_leaves_everything),
 	ON_SQLITE(an_import_into_a_subaccount_that_is_gone_fails),
+	ON_BOTH(a_subaccount_is_deleted_with_its_rules),
 	ON_SQLITE(resources_and_settings_can_be_left_out),
 };
 
