@@ -115,6 +115,15 @@ static enum enrol_outcome not_reached(const struct enrol_peer *peer, const struc
 			       peer->proxy != NULL ? " (through the corporate proxy)" : "");
 		return ENROL_FAILED;
 	}
+	if (str_contains(str_of(err->text), STR("has expired")) ||
+	    str_contains(str_of(err->text), STR("not yet valid"))) {
+		/* To confirm its root would not help: the times are not right. */
+		AUTO_BUF struct buf now = BUF(64);
+		clock_add_rfc3339(&now, clock_unix());
+		(void)err_wrap(err, "by this machine's clock, which says %.*s: is it right?",
+			       STR_ARGS(buf_str(&now)));
+		return ENROL_FAILED;
+	}
 	memcpy(out->root_sha256, a->peer_root_sha256, sizeof(out->root_sha256));
 	(void)err_set(err, ERR_CONFLICT,
 		      "the certificate of %s is not trusted; nothing was sent. The public key of "

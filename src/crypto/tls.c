@@ -222,9 +222,12 @@ static bool explain_certificate(const struct tls_engine *e, struct err *err)
 		return false;
 	}
 	ossl_forget();
-	err_set(err, ERR_DENIED, "the certificate of %s is not accepted: %s%s%.120s%s", name,
-		X509_verify_cert_error_string(why), e->stranger ? "; its issuer is \"" : "",
-		e->stranger ? e->stranger : "", e->stranger ? "\"" : "");
+	bool by_clock = why == X509_V_ERR_CERT_HAS_EXPIRED || why == X509_V_ERR_CERT_NOT_YET_VALID;
+	err_set(err, ERR_DENIED, "the certificate of %s is not accepted: %s%s%s%.120s%s", name,
+		X509_verify_cert_error_string(why),
+		by_clock ? ", by this machine's clock: is that right?" : "",
+		e->stranger ? "; its issuer is \"" : "", e->stranger ? e->stranger : "",
+		e->stranger ? "\"" : "");
 	return true;
 }
 

@@ -114,6 +114,37 @@ TEST(a_confirmed_pin_is_enough_and_makes_the_root_an_anchor)
 	end(&s);
 }
 
+TEST(a_server_that_looks_expired_asks_for_the_clock_and_not_for_its_root)
+{
+	struct stage s;
+	struct testcert old = {0};
+	AUTO_BUF struct buf chain = BUF(CERT_DER_MAX * 4);
+
+	begin(&s);
+	testcert_key(&old, KEY_KIND_P256);
+	testcert_issue(&old, &s.est.issuing,
+		       (struct issue_facts){.profile = ISSUE_SERVER,
+					    .subject = "CN=server",
+					    .sans = {"localhost", "127.0.0.1"},
+					    .n_sans = 2,
+					    .not_before = clock_unix() - 7200,
+					    .not_after = clock_unix() - 3600});
+	buf_add_str(&chain, buf_str(&old.pem));
+	buf_add_str(&chain, buf_str(&s.est.ca_pem));
+	struct tls_settings tls = {.server = true,
+				   .chain_pem = buf_str(&chain),
+				   .key = old.key,
+				   .anchors_pem = buf_str(&s.est.root.pem)};
+	tls_config_unref(s.est.tls);
+	assert_ok(tls_config_new(&tls, &s.est.tls, &s.err), &s.err);
+	assert_int_equal(enrol(&s, "ann", "right"), ENROL_FAILED);
+	assert_true(says(&s, "has expired"));
+	assert_true(says(&s, "machine's clock"));
+	assert_int_equal(s.est.secrets, 0);
+	end(&s);
+	testcert_free(&old);
+}
+
 TEST(a_wrong_pin_is_refused)
 {
 	struct stage s;
@@ -248,6 +279,8 @@ int main(void)
 		cmocka_unit_test(an_owner_gets_a_certificate_for_the_key_that_was_sent),
 		cmocka_unit_test(nothing_secret_leaves_before_the_server_is_verified),
 		cmocka_unit_test(a_confirmed_pin_is_enough_and_makes_the_root_an_anchor),
+		cmocka_unit_test(
+			a_server_that_looks_expired_asks_for_the_clock_and_not_for_its_root),
 		cmocka_unit_test(a_wrong_pin_is_refused),
 		cmocka_unit_test(a_pinned_server_cannot_hand_out_other_roots),
 		cmocka_unit_test(a_wrong_password_and_a_stranger_are_told_apart),
