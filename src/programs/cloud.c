@@ -350,6 +350,7 @@ static void cloud_close(struct cloud *c)
 	daemon_tls_fini(&c->tunnel_tls);
 	daemon_tls_fini(&c->relay_tls);
 	inbound_free(c->inbound);
+	free(c->rooms.connections);
 	daemon_denials_close(&c->denials);
 	if (c->store) {
 		store_close(c->store);
@@ -390,6 +391,7 @@ static int serve(struct cloud *c, int control)
 	daemon_tls_init(&c->relay_tls);
 	c->started_ms = clock_unix_ms();
 	make_texts(c);
+	cloud_open_connections(c);
 	bool ok = open_all(c, control, &err);
 	if (ok) {
 		cloud_watch_certificates(c);

@@ -3,6 +3,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/address_range.h"
 #include "programs/cloud_parts.h"
 
 enum {
@@ -81,6 +82,13 @@ void cloud_set_relay_policy(struct cloud *c)
 	}
 }
 
+static bool check_connections(const struct cloud_options *o, struct err *err)
+{
+	return o->connection_allow == NULL ||
+	       address_list_check(str_of(o->connection_allow), err) ||
+	       err_wrap(err, "connection.test.allow");
+}
+
 bool cloud_check(const struct cloud_options *o, struct err *err)
 {
 	static const char *const roles[] = {"all", "control"};
@@ -97,7 +105,8 @@ bool cloud_check(const struct cloud_options *o, struct err *err)
 	}
 	for (size_t i = 0; i < COUNT(roles); i++) {
 		if (strcmp(o->role, roles[i]) == 0) {
-			return check_relay_host(o, err) && daemon_check_names(o->server_names, err);
+			return check_relay_host(o, err) && check_connections(o, err) &&
+			       daemon_check_names(o->server_names, err);
 		}
 	}
 	return err_set(err, ERR_CONFIG, "role: all or control");

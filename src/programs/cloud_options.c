@@ -81,6 +81,8 @@ const struct option cloud_option_table[] = {
 	 "bytes of a keystore file that is imported", "live"},
 	{"keystore.backups.max", FIELD(keystore_backups), "50", 1, 10000,
 	 "backups, and states before a restore, that are kept of one keystore; the oldest go", "live"},
+	{"connection.test.allow", FIELD(connection_allow), NULL, 0, 0,
+	 "addresses and ranges (10.0.0.0/8, ::1) where the keystore's connection tests may go although they are loopback, link-local or our own", "restart"},
 	{"log.level", FIELD(log_level), "info", 0, 0, "error, warning, info or debug", "live"},
 	{"log.format", FIELD(log_format), "text", 0, 0, "text or json", "live"},
 	{NULL, 0, OPTION_TEXT, NULL, 0, 0, NULL, NULL},

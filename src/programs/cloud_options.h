@@ -9,11 +9,12 @@ struct cloud_options {
 	char *node_name;   /* of this relay in claims; empty: host name */
 	char *region_host; /* host[:port] that connectors dial */
 	char *listen_console, *listen_tunnel, *listen_proxy, *listen_metrics;
-	char *listen_tls;   /* the proxy under TLS; "off": nowhere */
-	char *relay_host;   /* NULL: "relay." and the region's host */
-	char *server_names; /* comma list: names and addresses in the listeners' certificate */
-	char *proxy_host;   /* what service keys name as the HTTP proxy's host */
-	char *token_url;    /* base URL of the token server in service keys */
+	char *connection_allow; /* ranges that connection tests may go to although special */
+	char *listen_tls;       /* the proxy under TLS; "off": nowhere */
+	char *relay_host;       /* NULL: "relay." and the region's host */
+	char *server_names;     /* comma list: names and addresses in the listeners' certificate */
+	char *proxy_host;       /* what service keys name as the HTTP proxy's host */
+	char *token_url;        /* base URL of the token server in service keys */
 	char *log_level, *log_format;
 	char *expired_tunnels; /* "stay", "drain" */
 	uint32_t workers, job_threads;

@@ -71,6 +71,9 @@ void cloud_watch_certificates(struct cloud *c);
 /* What the settings say of certificates, handed to the relay. */
 void cloud_set_relay_policy(struct cloud *c);
 void cloud_reload(struct cloud *c);
+
+/* ---- cloud_connections.c ---- */
+void cloud_open_connections(struct cloud *c); /* rooms.connections; the program frees it */
 struct keystore_limits cloud_keystore_limits(const struct cloud_options *o);
 
 /* ---- cloud_alerts.c ---- */

@@ -335,3 +335,4 @@ NODISCARD bool keystore_each_entry(struct keystore *k, keystore_each_fn *fn, voi
 /* ---- REST: spec/keystore.md section 3, and our own under /api/drawbridge/v1 ---- */
 extern const struct http_route keystore_odata_routes[];
 extern const struct http_route keystore_own_routes[];
+extern const struct http_route keystore_connection_routes[]; /* api_test.c */
