@@ -113,7 +113,7 @@ void alert_write_members(struct jsonw *w, const struct alert_row *row, int64_t n
 	jsonw_key_text(w, "subject", row->subject);
 	jsonw_key_text(w, "serialNumber", row->serial);
 	key_time(w, "notAfter", row->not_after);
-	jsonw_key_int(w, "remainingSeconds", row->not_after - now);
+	jsonw_key_int(w, "remainingSeconds", row->not_after != 0 ? row->not_after - now : 0);
 	jsonw_key_int(w, "thresholdSeconds", row->memory.threshold_s);
 	key_time(w, "since", row->memory.since);
 	key_time(w, "lastMessage", row->memory.told);
