@@ -4,7 +4,7 @@
 
 enum {
 	CSR_DER_MAX = 16 * 1024, /* bytes; a longer request is refused before it is parsed */
-	CSR_SANS_MAX = 100,
+	CSR_SANS_MAX = 100,      /* alternative names that a caller may ask for */
 };
 
 struct csr_facts {
@@ -30,15 +30,3 @@ NODISCARD bool csr_make_like(struct key *k, struct str certificate, const char *
 void csr_add_pem(struct buf *out, struct str der);
 /* Checks the self-signature too (proof of possession) and refuses RSA below 2048 bits. */
 NODISCARD bool csr_read(struct str der, struct csr_facts *out, struct err *err);
-
-/* A tenant's CSR: by the key process, which has the key. */
-struct csr_wish {
-	struct str certificate;  /* DER: the subject is taken as it is, byte for byte */
-	const char *digest;      /* "SHA1" to "SHA512"; NULL or empty: the certificate's */
-	bool keep_sans;          /* the certificate's alternative names too */
-	const char *const *sans; /* more of them: hosts, addresses, URIs, mail addresses */
-	size_t n_sans;           /* at most CSR_SANS_MAX */
-};
-
-NODISCARD bool csr_make_tenant(const struct local_key *k, const struct csr_wish *wish,
-			       struct buf *der, struct err *err);

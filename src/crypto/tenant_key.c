@@ -154,7 +154,7 @@ static const struct {
 	{"c2tnb431r1", NULL},
 };
 
-bool tenant_curve_name(const char *spelling, const char **openssl_name)
+static bool curve_name(const char *spelling, const char **openssl_name)
 {
 	struct str name = str_trim(str_of(spelling));
 
@@ -196,7 +196,7 @@ static EVP_PKEY *make_ec(unsigned bits, const char *curve, struct err *err)
 	const char *name = NULL;
 
 	if (curve != NULL && curve[0] != '\0') {
-		if (!tenant_curve_name(curve, &name)) {
+		if (!curve_name(curve, &name)) {
 			err_set(err, ERR_CONFIG, "the curve \"%.60s\" is not offered", curve);
 			return NULL;
 		}

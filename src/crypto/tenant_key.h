@@ -25,8 +25,6 @@ NODISCARD bool local_key_generate_named(const char *type, unsigned bits, const c
 NODISCARD bool local_key_read_tenant(struct str der, struct local_key **out, struct err *err);
 /* "RSA", "RSASSA-PSS", "DSA", "EC", "Ed25519", "Ed448". */
 const char *local_key_type(const struct local_key *k);
-/* The curve as the spec spells it ("secp256r1" for prime256v1); false when it offers none such. */
-bool tenant_curve_name(const char *spelling, const char **openssl_name);
 
 /* A signature algorithm as it is asked for: "SHA-256/RSA", "SHA256/RSA", "SHA256withRSA", … */
 struct signature_algorithm {
