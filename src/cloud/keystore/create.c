@@ -110,14 +110,17 @@ static enum keystore_outcome put_made(const struct making *m, struct keys_stage 
 	AUTO_BUF struct buf der = BUF(CERT_DER_MAX), wrapped = BUF(KEYS_WRAPPED_MAX);
 	AUTO_DRAFTS struct keystore_drafts ds = {0};
 	struct keystore *k = m->k;
+	char kept[KEYSTORE_ALIAS_MAX];
+	struct str alias = m->update ? keystore_alias_as_kept(k, m->c, m->request->alias, kept)
+				     : m->request->alias;
 
 	if (!self_sign(m, stage, item, digest, &der, err)) {
 		return err->kind == ERR_CONFIG ? KEYSTORE_BAD : KEYSTORE_FAILED;
 	}
 	struct str chain = buf_str(&der);
 	struct keystore_draft *d = keystore_drafts_add(&ds);
-	if (!keystore_draft_make(d, m->request->alias, KEYS_ENTRY_KEY_PAIR, keystore_owner_of(m->c),
-				 &chain, 1, err)) {
+	if (!keystore_draft_make(d, alias, KEYS_ENTRY_KEY_PAIR, keystore_owner_of(m->c), &chain, 1,
+				 err)) {
 		return KEYSTORE_BAD;
 	}
 	buf_add_str(&d->spki, k->keys.stage_item(stage, item)->spki);

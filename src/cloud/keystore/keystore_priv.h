@@ -283,6 +283,11 @@ NODISCARD bool keystore_pin_read(struct db *db, int64_t keystore, int64_t id,
 NODISCARD enum keystore_outcome keystore_check_alias(struct keystore *k,
 						     const struct keystore_change *c,
 						     struct str alias, struct err *err);
+/* An entry that is replaced keeps the case of its alias. */
+struct str keystore_alias_as_kept(struct keystore *k, const struct keystore_change *c,
+				  struct str alias, char into[static KEYSTORE_ALIAS_MAX]);
+/* The entry changed between sealing and the transaction, and nobody named a version: once more? */
+bool keystore_moved_on(const struct keystore_change *c, enum keystore_outcome outcome, int *tries);
 enum keys_owner keystore_owner_of(const struct keystore_change *c);
 /* Of a failed keys_stage_open(). */
 enum keystore_outcome keystore_stage_outcome(unsigned format, const struct err *err);

@@ -38,9 +38,8 @@ enum keys_owner keystore_owner_of(const struct keystore_change *c)
 	return c->provider ? KEYS_OWNER_PROVIDER : KEYS_OWNER_TENANT;
 }
 
-/* The alias of an entry that is replaced keeps its case. */
-static struct str alias_as_kept(struct keystore *k, const struct keystore_change *c,
-				struct str alias, char into[static KEYSTORE_ALIAS_MAX])
+struct str keystore_alias_as_kept(struct keystore *k, const struct keystore_change *c,
+				  struct str alias, char into[static KEYSTORE_ALIAS_MAX])
 {
 	const struct keystore_place place = {.tenant = c->tenant, .name = KEYSTORE_SYSTEM};
 	struct keystore_list *found;
@@ -52,6 +51,12 @@ static struct str alias_as_kept(struct keystore *k, const struct keystore_change
 	memcpy(into, found->entries[0].alias, KEYSTORE_ALIAS_MAX);
 	keystore_list_free(found);
 	return str_of(into);
+}
+
+bool keystore_moved_on(const struct keystore_change *c, enum keystore_outcome outcome, int *tries)
+{
+	return outcome == KEYSTORE_STALE && c->if_match == DIRECTORY_ANY_VERSION &&
+	       ++*tries < KEYSTORE_TRIES;
 }
 
 struct putting {
@@ -78,6 +83,10 @@ static bool may_put(struct keystore_edit *e, const struct putting *p,
 	}
 	if (!keystore_edit_may(e, now, err)) {
 		return false;
+	}
+	if (strcmp(now->alias, v->alias) != 0) {
+		return keystore_refuse(e, KEYSTORE_STALE, err,
+				       "alias \"%.200s\" was changed meanwhile", v->alias);
 	}
 	if (now->kind == KEYS_ENTRY_KEY_PAIR && v->kind == KEYS_ENTRY_CERTIFICATE) {
 		return keystore_refuse(e, KEYSTORE_BAD, err,
@@ -252,8 +261,13 @@ enum keystore_outcome keystore_put_certificate(struct keystore *k, const struct 
 			     keystore_limits_of(k).certificate_bytes, err)) {
 		return KEYSTORE_LIMIT;
 	}
-	return put_certificate(k, c, update ? alias_as_kept(k, c, alias, kept) : alias, bytes,
-			       update, report, err);
+	int tries = 0;
+	do {
+		outcome = put_certificate(
+			k, c, update ? keystore_alias_as_kept(k, c, alias, kept) : alias, bytes,
+			update, report, err);
+	} while (keystore_moved_on(c, outcome, &tries));
+	return outcome;
 }
 
 /* ---- key pairs ---- */
@@ -350,9 +364,13 @@ enum keystore_outcome keystore_put_key_pair(struct keystore *k, const struct key
 	if (!k->keys.stage_open(k->keys.user, bytes, password, &format, &stage, err)) {
 		return keystore_stage_outcome(format, err);
 	}
-	const struct pairing p = {k, c, report, update ? alias_as_kept(k, c, alias, kept) : alias,
-				  update};
-	outcome = put_staged_pair(&p, stage, err);
+	int tries = 0;
+	do {
+		const struct pairing p = {
+			k, c, report, update ? keystore_alias_as_kept(k, c, alias, kept) : alias,
+			update};
+		outcome = put_staged_pair(&p, stage, err);
+	} while (keystore_moved_on(c, outcome, &tries));
 	k->keys.stage_end(stage);
 	return outcome;
 }

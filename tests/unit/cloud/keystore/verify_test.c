@@ -1,0 +1,187 @@
+#include "unit/cloud/keystore/fixture.h"
+
+struct told {
+	char text[2000];
+	int n;
+};
+
+static void note(struct str alias, const char *what, void *user)
+{
+	struct told *t = user;
+	size_t len = strlen(t->text);
+
+	t->n++;
+	(void)snprintf(t->text + len, sizeof(t->text) - len, "%.*s: %s; ", STR_ARGS(alias), what);
+}
+
+static struct told verify(struct keystore *k)
+{
+	struct told t = {0};
+	int64_t checked;
+	struct err err;
+
+	assert_ok(keystore_verify(k, STR(TENANT), note, &t, &checked, &err), &err);
+	return t;
+}
+
+static void says(const struct told *t, const char *part)
+{
+	if (strstr(t->text, part) == NULL) {
+		fail_msg("\"%s\" does not say \"%s\"", t->text, part);
+	}
+}
+
+static struct keystore *filled(void **state)
+{
+	struct keystore *k = ready(state);
+	struct keystore_change c = alice();
+	struct err err;
+
+	put(k, "a", "CN=A", false);
+	put(k, "b", "CN=B", false);
+	make_pair(k, "edge");
+	assert_int_equal(keystore_back_up(k, &c, STR(""), NULL, NULL, &err), KEYSTORE_DONE);
+	put(k, "a", "CN=A2", true);
+	struct told t = verify(k);
+	assert_string_equal(t.text, "");
+	return k;
+}
+
+#define VERSION_OF(alias)                                                                          \
+	"(SELECT v.id FROM entry_version v JOIN entry_life l ON l.version = v.id"                  \
+	" WHERE v.alias = '" alias "' AND l.to_gen = 9223372036854775807)"
+
+static void a_changed_sealed_key_is_named(void **state)
+{
+	struct keystore *k = filled(state);
+
+	database_sql(*state, "UPDATE entry_content SET sealed = (SELECT c.sealed FROM entry_content"
+			     " c WHERE c.id = " VERSION_OF("a") ") WHERE id = " VERSION_OF("edge"));
+	struct told t = verify(k);
+	assert_int_equal(t.n, 1);
+	says(&t, "edge: the sealed key");
+	put(k, "c", "CN=C", false); /* the others stay usable */
+	put(k, "b", "CN=B2", true);
+	keystore_close(k);
+}
+
+static void a_changed_chain_is_named(void **state)
+{
+	struct keystore *k = filled(state);
+
+	database_sql(*state, "UPDATE entry_content SET chain = (SELECT c.chain FROM entry_content"
+			     " c WHERE c.id = " VERSION_OF("a") ") WHERE id = " VERSION_OF("b"));
+	struct told t = verify(k);
+	assert_int_equal(t.n, 1);
+	says(&t, "b: the chain was changed");
+	keystore_close(k);
+}
+
+static void a_flag_that_was_set_past_us_is_named(void **state)
+{
+	struct keystore *k = filled(state);
+
+	database_sql(*state, "UPDATE entry_version SET flags = 1 WHERE id = " VERSION_OF("b"));
+	struct told t = verify(k);
+	says(&t, "b: the certificate's tag");
+	keystore_close(k);
+}
+
+static void a_changed_life_row_is_named_and_repaired_by_a_restore(void **state)
+{
+	struct keystore *k = filled(state);
+	struct keystore_change c = alice();
+	struct str b = STR("b");
+	struct err err;
+
+	/* b dies without a change */
+	database_sql(*state, "UPDATE entry_life SET to_gen = 4 WHERE version = " VERSION_OF("b"));
+	struct told t = verify(k);
+	says(&t, "b: generation 4: its life row was changed");
+	says(&t, ": generation 4: its entries are not those that it had");
+	assert_int_equal(keystore_delete(k, &c, &b, 1, NULL, &err), KEYSTORE_MISSING);
+	struct str a = STR("a");
+	assert_int_equal(keystore_delete(k, &c, &a, 1, NULL, &err), KEYSTORE_FAILED);
+	assert_non_null(strstr(err.text, "damaged"));
+	assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_REPLACE, NULL, &err),
+			 KEYSTORE_DONE);
+	assert_string_equal(aliases_of(k, &here), "a b edge");
+	assert_int_equal(keystore_delete(k, &c, &a, 1, NULL, &err), KEYSTORE_DONE);
+	keystore_close(k);
+}
+
+static void a_damaged_backup_is_not_restored(void **state)
+{
+	struct keystore *k = filled(state);
+	struct keystore_change c = alice();
+	struct err err;
+
+	/* the version of a that the backup had never was */
+	database_sql(*state, "DELETE FROM entry_life WHERE to_gen = 4");
+	assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_REPLACE, NULL, &err),
+			 KEYSTORE_FAILED);
+	assert_non_null(strstr(err.text, "backup of generation 3 is damaged"));
+	assert_string_equal(aliases_of(k, &here), "a b edge");
+	keystore_close(k);
+}
+
+static void a_changed_generation_is_named(void **state)
+{
+	struct keystore *k = filled(state);
+
+	database_sql(*state, "UPDATE keystore_generation SET by_user = 'user:mallory' WHERE n = 2");
+	struct told t = verify(k);
+	assert_int_equal(t.n, 1);
+	says(&t, "generation 2: its row is missing or was changed");
+	keystore_close(k);
+}
+
+static void a_missing_generation_is_named(void **state)
+{
+	struct keystore *k = filled(state);
+
+	database_sql(*state, "DELETE FROM keystore_generation WHERE n = 2");
+	struct told t = verify(k);
+	says(&t, "generation 2: its row is missing or was changed");
+	keystore_close(k);
+}
+
+static void pruning_keeps_what_is_pinned_and_new(void **state)
+{
+	struct keystore *k = filled(state);
+	struct keystore_change c = alice();
+	struct err err;
+
+	for (int i = 0; i < 60; i++) { /* 120 generations */
+		put(k, "x", "CN=X", false);
+		struct str x = STR("x");
+		assert_int_equal(keystore_delete(k, &c, &x, 1, NULL, &err), KEYSTORE_DONE);
+	}
+	assert_ok(keystore_prune(k, NOW + 10 * 3600 * 1000, &err), &err);
+	struct told t = verify(k);
+	assert_string_equal(t.text, "");
+	assert_string_equal(aliases_of(k, &saved), "a b edge");
+	/* b, edge, both a, and of the 60 x those of the last 100 generations */
+	database_sql(*state, "CREATE TABLE right_number (x INTEGER CHECK (x = 54))");
+	database_sql(*state, "INSERT INTO right_number SELECT COUNT(*) FROM entry_version");
+	database_sql(*state, "INSERT INTO right_number SELECT COUNT(*) FROM entry_content");
+	assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_REPLACE, NULL, &err),
+			 KEYSTORE_DONE);
+	keystore_close(k);
+}
+
+static const struct CMUnitTest tests[] = {
+	ON_BOTH(a_changed_sealed_key_is_named),
+	ON_BOTH(a_changed_chain_is_named),
+	ON_BOTH(a_flag_that_was_set_past_us_is_named),
+	ON_BOTH(a_changed_life_row_is_named_and_repaired_by_a_restore),
+	ON_BOTH(a_damaged_backup_is_not_restored),
+	ON_BOTH(a_changed_generation_is_named),
+	ON_BOTH(a_missing_generation_is_named),
+	ON_BOTH(pruning_keeps_what_is_pinned_and_new),
+};
+
+int main(void)
+{
+	return cmocka_run_group_tests(tests, databases_start, databases_stop);
+}
