@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include "base/crash.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "connector/ui_container.h"
@@ -203,6 +204,7 @@ static bool install_locked(struct ui_certificate *u, const struct state_actor *a
 		tls_config_unref(tls);
 		return false;
 	}
+	CRASH_POINT("ui-certificate.stored"); /* and not published */
 	put_in_use(u, tls, buf_str(&row->chain_pem), false);
 	return true;
 }

@@ -421,6 +421,21 @@ def case_denied_attempts_of_the_cloud_side(world):
     equal(owner.call("GET", OWN + "/audit/denied").status, 403, "an owner")
 
 
+def case_killed_while_installing(world):
+    """kill -9 between storing and showing a certificate: the next start shows it"""
+    state = world.first.state_dir
+    with open(os.path.join(state, "crash-at"), "w", encoding="ascii") as f:
+        f.write("ui-certificate.stored")
+    try:
+        world.admin.call("POST", UI, {"type": "selfsigned", "keySize": 2048, "subjectDN": "CN=late.example"})
+        expect(False, "the point was not reached")
+    except OSError:
+        pass
+    wait_for(lambda: world.admin.call("GET", CONNECTOR + "/connector").status == 200, "coming back", 60)
+    expect("CN=late.example" in shown(world), "the stored one is not shown")
+    world.admin.must("DELETE", UI)
+
+
 def case_ui_by_the_command_line(world):
     """drawbridge ui-certificate: request, install, show, upload, delete"""
     ca = Ca(world.sub("ui-cli"))

@@ -1,7 +1,9 @@
 """The connector's administration REST as scripts of the original use it, and the console's rules."""
 import base64
+import http.client
 import json
 import secrets
+import urllib.parse
 
 from stage import Rest, equal, expect, wait_for
 from world import ADMIN, CLOUD, CONNECTOR, Installation, encode_resource, setup_code
@@ -151,7 +153,6 @@ def case_wrong_type(world):
 
 def case_session_and_csrf(world):
     """a cookie session must send the token on writes; basic without a cookie need not"""
-    import http.client
     pair = base64.b64encode(f"{ADMIN}:{world.first.password}".encode()).decode()
     c = http.client.HTTPSConnection("localhost", world.ports.admin, context=world.admin.context, timeout=60)
     c.request("GET", CONNECTOR + "/connector", headers={"Authorization": "Basic " + pair})
@@ -172,6 +173,75 @@ def case_session_and_csrf(world):
     equal(write({"X-CSRF-Token": "x" * 40}), 403, "with a wrong token")
     equal(write({"X-CSRF-Token": token}), 200, "with the token")
     c.close()
+
+
+def case_form_login(world):
+    """the form login gives a session; its end is answered by the page, to a browser's script by 401"""
+    connection = http.client.HTTPSConnection("localhost", world.ports.admin, context=world.admin.context, timeout=60)
+
+    def ask(method, path, body=None, **fields):
+        connection.request(method, path, body, headers={k.replace("_", "-"): v for k, v in fields.items()})
+        answer = connection.getresponse()
+        return answer, answer.read().decode()
+    form = {"Content_Type": "application/x-www-form-urlencoded"}
+    answer, text = ask("GET", "/api/login")
+    expect(answer.status == 200 and "j_security_check" in text, text)
+    answer, text = ask("POST", "/j_security_check", f"j_username={ADMIN}&j_password=no", **form)
+    equal((answer.status, answer.headers["Set-Cookie"]), (200, None), "a wrong password")
+    answer, text = ask("POST", "/j_security_check",
+                       urllib.parse.urlencode({"j_username": ADMIN, "j_password": world.first.password}), **form)
+    equal(answer.status, 302, text)
+    cookie, token = answer.headers["Set-Cookie"].split(";")[0], answer.headers["X-CSRF-Token"]
+    equal(ask("GET", CONNECTOR + "/connector", Cookie=cookie)[0].status, 200, "with the session")
+    equal(ask("POST", "/api/logout", Cookie=cookie, X_CSRF_Token=token)[0].status, 204, "logout")
+    answer, text = ask("GET", CONNECTOR + "/connector", Cookie=cookie)
+    expect(answer.status == 200 and answer.headers["Content-Type"].startswith("text/html"), text)
+    equal(ask("GET", CONNECTOR + "/connector", Cookie=cookie, Sec_Fetch_Mode="cors")[0].status, 401, "a script")
+    connection.close()
+
+
+def case_high_availability_of_one_master(world):
+    """a master without a shadow says so, in the original's words"""
+    equal(world.admin.must("GET", CONNECTOR + "/connector/haRole").json(), "master", "role")
+    equal(world.admin.must("GET", CONNECTOR + "/connector/ha/master/state").json()["state"], "ALONE", "state")
+    equal(world.admin.call("POST", CONNECTOR + "/connector/ha/master/state", {"op": "SWITCH"}).status, 409, "switch")
+    equal(world.admin.call("GET", CONNECTOR + "/connector/ha/shadow/config").status, 403, "for a shadow")
+    equal(world.admin.call("POST", CONNECTOR + "/connector/haRole", '"shadow"',
+                           headers={"Content-Type": "application/json"}).status, 400, "shadow")
+
+
+def case_lists_of_a_mapping(world):
+    """allowed clients and blocked users are lists of their own"""
+    base = world.subaccount_path(f"/systemMappings/{world.virtual}")
+    equal(world.admin.must("POST", base + "/allowedClients", ["100", "200"]).status, 201, "replace")
+    equal(world.admin.must("PATCH", base + "/allowedClients", ["300"]).status, 204, "add")
+    equal(world.admin.must("DELETE", base + "/allowedClients/200").status, 204, "delete one")
+    equal(world.admin.must("GET", base).json()["allowedClients"], ["100", "300"], "in the mapping")
+    world.admin.must("POST", base + "/blockedClientUsers", [{"client": "100", "user": "EVE"}])
+    world.admin.must("DELETE", base + "/blockedClientUsers/100:EVE")
+    equal(world.admin.must("GET", base + "/blockedClientUsers").json(), [], "emptied")
+    equal(world.admin.call("POST", base + "/allowedClients", ["1"]).status, 400, "two characters too few")
+    world.admin.must("DELETE", base + "/allowedClients")
+
+
+def case_refused_refresh_has_its_own_type(world):
+    """a refresh that is refused for its input says BAD_REQUEST, as the original does"""
+    answer = world.admin.call("POST", world.subaccount_path("/validity"), {})
+    equal((answer.status, answer.json()["type"]), (400, "BAD_REQUEST"), f"{answer}")
+
+
+def case_connectors_in_the_console(world):
+    """the cloud side lists a connector with certificate, version, tunnels, address and location"""
+    rows = world.console.must("GET", f"{CLOUD}/subaccounts/{world.subaccount}/connectors").json()["items"]
+    mine = next(row for row in rows if row["connected"] and not row["locationId"])
+    serial = world.certificate()["serialNumber"].replace(":", "").lower()
+    equal(mine["certificate"]["serialNumber"].replace(":", "").lower(), serial, "certificate")
+    equal(mine["certificate"]["state"], "active", "its state")
+    expect(mine["tunnels"] >= 1 and mine["address"].startswith("127.0.0.1"), f"{mine}")
+    shown = world.console.must("GET", f"{CLOUD}/subaccounts/{world.subaccount}/connectors/{mine['instance']}").json()
+    equal(shown["certificate"]["serialNumber"], mine["certificate"]["serialNumber"], "one connector")
+    listed = world.console.must("GET", f"{CLOUD}/subaccounts/{world.subaccount}/certificates").json()["items"]
+    expect(serial in [row["serialNumber"].replace(":", "").lower() for row in listed], f"{listed}")
 
 
 def case_wrong_password(world):
