@@ -16,8 +16,9 @@ enum {
 	ARCHIVE_NAME_MAX = 128,               /* bytes */
 	ARCHIVE_ENTRY_MAX = 32 * 1024 * 1024, /* bytes of one, inflated */
 	ARCHIVE_TOTAL_MAX = 48 * 1024 * 1024, /* of all: entries that overlap in the file (bombs) */
-	ARCHIVE_RATIO_MAX = 250,              /* inflated : stored, of more than ARCHIVE_SMALL */
-	ARCHIVE_SMALL = 1024 * 1024,          /* bytes; below, the ratio is not looked at */
+	ARCHIVE_RATIO_MAX = 800,     /* inflated : stored, of more than ARCHIVE_SMALL. Lists of
+				       thousands of like     rows reach 300, a bomb 1,000 */
+	ARCHIVE_SMALL = 1024 * 1024, /* bytes; below, the ratio is not looked at */
 };
 
 /* ---- reading ---- */

@@ -82,9 +82,12 @@ void admin_created(struct http_call *call, const char *path)
 void admin_link(struct http_call *call, struct jsonw *w, const char *name, const char *base,
 		const char *more)
 {
+	AUTO_BUF struct buf href = BUF(KIB(16)); /* not in the arena: lists have thousands */
+
+	buf_addf(&href, "https://%.*s%s%s", STR_ARGS(call->head->authority), base, more);
 	jsonw_key(w, name);
 	jsonw_object(w);
-	jsonw_key_text(w, "href", here(call, arena_printf(call->arena, "%s%s", base, more)));
+	jsonw_key_str(w, "href", buf_str(&href));
 	jsonw_object_end(w);
 }
 

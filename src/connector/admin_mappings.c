@@ -6,17 +6,17 @@
 
 /* ---- answers ---- */
 
-static const char *mapping_path(struct http_call *call, const struct admin_place *p,
+static const char *mapping_path(struct arena *arena, const struct admin_place *p,
 				const struct mapping_row *row)
 {
-	return arena_printf(call->arena, "%s/systemMappings/%.*s:%.*s", p->path,
+	return arena_printf(arena, "%s/systemMappings/%.*s:%.*s", p->path,
 			    STR_ARGS(row->virtual_host), STR_ARGS(row->virtual_port));
 }
 
-static void write_mapping(struct http_call *call, struct jsonw *w, const struct admin_place *p,
-			  const struct mapping_row *row)
+static void write_mapping(struct http_call *call, struct arena *arena, struct jsonw *w,
+			  const struct admin_place *p, const struct mapping_row *row)
 {
-	const char *path = mapping_path(call, p, row);
+	const char *path = mapping_path(arena, p, row);
 
 	jsonw_object(w);
 	rules_write_mapping(w, row, true);
@@ -31,6 +31,8 @@ static void write_mapping(struct http_call *call, struct jsonw *w, const struct 
 static void list(struct http_call *call)
 {
 	AUTO_PLACE struct admin_place p = {0};
+	AUTO(arena_free)
+	struct arena *arena = arena_new(ADMIN_LIST_FIRST, ADMIN_LIST_MAX);
 	struct mapping_row *rows;
 	size_t n;
 	struct err err = {0};
@@ -38,14 +40,14 @@ static void list(struct http_call *call)
 	if (!admin_place(call, &p)) {
 		return;
 	}
-	if (!mappings_list(admin_of(call)->settings.store, call->arena, p.owner, &rows, &n, &err)) {
+	if (!mappings_list(admin_of(call)->settings.store, arena, p.owner, &rows, &n, &err)) {
 		admin_error_err(call, &err);
 		return;
 	}
 	struct jsonw w = jsonw_to(&call->out);
 	jsonw_array(&w);
 	for (size_t i = 0; i < n; i++) {
-		write_mapping(call, &w, &p, &rows[i]);
+		write_mapping(call, arena, &w, &p, &rows[i]);
 	}
 	jsonw_array_end(&w);
 	http_answer_json(call, 200);
@@ -60,7 +62,7 @@ static void get(struct http_call *call)
 		return;
 	}
 	struct jsonw w = jsonw_to(&call->out);
-	write_mapping(call, &w, &p, &row);
+	write_mapping(call, call->arena, &w, &p, &row);
 	http_answer_json(call, 200);
 }
 
@@ -86,7 +88,7 @@ static void create(struct http_call *call)
 		return;
 	}
 	if (admin_publish(call)) {
-		admin_created(call, mapping_path(call, &p, &row));
+		admin_created(call, mapping_path(call->arena, &p, &row));
 	}
 }
 

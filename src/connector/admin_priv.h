@@ -94,6 +94,12 @@ void admin_write_certificate(struct jsonw *w, const struct subaccount *sa,
 			     const struct link_status *s);
 /* The plan of its renewal as an object. */
 void admin_write_renewal(struct http_call *call, struct jsonw *w, const struct subaccount *sa);
+/* As much as a subaccount may have, which is more than a call's arena holds. */
+enum {
+	ADMIN_LIST_FIRST = 64 * 1024,
+	ADMIN_LIST_MAX = 64 * 1024 * 1024,
+};
+
 /* The mapping of {vhvp}; false: 404 answered. */
 NODISCARD bool admin_mapping(struct http_call *call, const struct admin_place *p,
 			     struct mapping_row *out);

@@ -60,6 +60,8 @@ static void write_resource(struct http_call *call, struct jsonw *w, const struct
 static void list(struct http_call *call)
 {
 	AUTO_SPOT struct spot s = {0};
+	AUTO(arena_free)
+	struct arena *arena = arena_new(ADMIN_LIST_FIRST, ADMIN_LIST_MAX);
 	struct resource_row *rows;
 	size_t n;
 	struct err err = {0};
@@ -67,7 +69,7 @@ static void list(struct http_call *call)
 	if (!find(call, &s)) {
 		return;
 	}
-	if (!resources_list(store_of(call), call->arena, s.mapping.id, &rows, &n, &err)) {
+	if (!resources_list(store_of(call), arena, s.mapping.id, &rows, &n, &err)) {
 		admin_error_err(call, &err);
 		return;
 	}

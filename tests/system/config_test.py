@@ -194,6 +194,24 @@ def case_another_connector_takes_it_over(world):
         other.end()
 
 
+def case_as_many_as_allowed(world):
+    """5,000 mappings are imported, listed and exported; one more is refused"""
+    saved = export(world)
+    row = {"localHost": "127.0.0.1", "localPort": "80", "protocol": "HTTP", "backendType": "nonSAPsys",
+           "virtualPort": "80", "resources": [{"id": "/", "enabled": True}]}
+    rows = [dict(row, virtualHost=f"h{i}") for i in range(5001)]
+    head = {"drawbridge.json": members(saved)["drawbridge.json"]}
+    answer = upload(world, pack(dict(head, **{"systemMappings.json": rows})), "?mode=replace")
+    expect(answer.status == 413 and "at most 5000" in answer.text, f"{answer}")
+    answer = upload(world, pack(dict(head, **{"systemMappings.json": rows[:5000]})), "?mode=replace&settings=false")
+    equal(answer.status, 200, f"{answer.text[:300]}")
+    listed = world.admin.must("GET", world.subaccount_path("/systemMappings")).json()
+    equal((len(listed), listed[-1]["totalResourcesCount"]), (5000, 1), "listed")
+    expect(listed[-1]["_links"]["self"]["href"].endswith("/systemMappings/h4999:80"), f"{listed[-1]}")
+    equal(len(members(export(world))["systemMappings.json"]), 5000, "exported")
+    equal(upload(world, saved, "?mode=replace").status, 200, "back")
+
+
 def case_killed_while_importing(world):
     """kill -9 before the commit leaves the old state, after it the new one"""
     saved = export(world)
