@@ -48,12 +48,20 @@ static void what_is_written_is_read_back(void **state)
 	assert_true(str_eq(back.location_id, r.location_id));
 	assert_true(str_eq(back.host, r.host));
 	assert_int_equal(back.protocol, 1);
+	assert_true(back.run.len == 0); /* an older connector says none */
 	assert_false(back.probe);
 	buf_reset(&text);
 	r.probe = true;
+	r.run = STR(INSTANCE);
 	ptth_write_request(&text, &r);
 	assert_true(read_text(text.at, arena, &back, &err));
 	assert_true(back.probe);
+	assert_true(str_eq(back.run, r.run));
+	buf_reset(&text);
+	r.run = STR("no uuid");
+	ptth_write_request(&text, &r);
+	assert_true(read_text(text.at, arena, &back, &err));
+	assert_true(back.run.len == 0);
 }
 
 static void the_default_location_is_empty_and_not_sent(void **state)
@@ -135,6 +143,23 @@ static void a_location_that_is_too_long_is_refused(void **state)
 	r.location_id.len++;
 	ptth_write_request(&text, &r);
 	assert_false(read_text(text.at, arena, &back, &err));
+}
+
+static void a_refusal_brings_its_word_for_programs(void **state)
+{
+	struct ptth_answer answer;
+	struct err err = {0};
+	size_t used = 0;
+	(void)state;
+
+	assert_int_equal(ptth_read_answer(STR("HTTP/1.1 403 Forbidden\r\n"
+					      "Drawbridge-Refusal: superseded\r\n"
+					      "Content-Length: 2\r\n\r\nno"),
+					  &answer, &used, &err),
+			 H1_DONE);
+	assert_int_equal(answer.status, 403);
+	assert_string_equal(answer.refusal, "superseded");
+	assert_string_equal(answer.detail, "no");
 }
 
 static void a_welcome_leaves_the_bytes_behind_it(void **state)
@@ -253,6 +278,7 @@ int main(void)
 		cmocka_unit_test(a_newer_protocol_is_welcome),
 		cmocka_unit_test(a_bad_request_is_refused_with_the_field_named),
 		cmocka_unit_test(a_location_that_is_too_long_is_refused),
+		cmocka_unit_test(a_refusal_brings_its_word_for_programs),
 		cmocka_unit_test(a_welcome_leaves_the_bytes_behind_it),
 		cmocka_unit_test(welcome_fields_are_understood_by_the_other_end),
 		cmocka_unit_test(the_number_of_tunnels_is_bounded),
