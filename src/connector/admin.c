@@ -10,23 +10,12 @@
 #include "store/change.h"
 
 const struct http_route *const admin_tables[] = {
-	admin_connector_routes,
-	admin_subaccount_routes,
-	admin_mapping_routes,
-	admin_resource_routes,
-	admin_domain_routes,
-	admin_trust_routes,
-	admin_own_routes,
-	admin_transfer_routes,
-	admin_ui_certificate_routes,
-	admin_audit_routes,
-	admin_client_routes,
-	admin_ha_routes,
-	admin_login_routes,
-	admin_renewal_routes,
-	admin_alert_routes,
-	admin_doctor_routes,
-	NULL,
+	admin_connector_routes,  admin_subaccount_routes, admin_mapping_routes,
+	admin_resource_routes,   admin_domain_routes,     admin_trust_routes,
+	admin_own_routes,        admin_transfer_routes,   admin_ui_certificate_routes,
+	admin_audit_routes,      admin_client_routes,     admin_ha_routes,
+	admin_login_routes,      admin_renewal_routes,    admin_alert_routes,
+	admin_master_key_routes, admin_doctor_routes,     NULL,
 };
 
 /* ---- what is asked for at every call ---- */

@@ -29,6 +29,9 @@ struct admin_settings {
 	const char *version;
 	/* The initial password was changed: the file with the setup code can go. May be NULL. */
 	void (*on_password)(void *user);
+	/* Answers about the master key; `change`: seals again. May be NULL. */
+	void (*master_key)(struct http_call *call, bool change, const struct state_actor *actor,
+			   void *user);
 	void *user;
 };
 

@@ -42,8 +42,9 @@ struct admin {
 extern const struct http_route admin_connector_routes[], admin_subaccount_routes[],
 	admin_mapping_routes[], admin_resource_routes[], admin_domain_routes[],
 	admin_trust_routes[], admin_own_routes[], admin_transfer_routes[], admin_renewal_routes[],
-	admin_alert_routes[], admin_doctor_routes[], admin_ui_certificate_routes[],
-	admin_audit_routes[], admin_client_routes[], admin_ha_routes[], admin_login_routes[];
+	admin_alert_routes[], admin_master_key_routes[], admin_doctor_routes[],
+	admin_ui_certificate_routes[], admin_audit_routes[], admin_client_routes[],
+	admin_ha_routes[], admin_login_routes[];
 
 struct admin *admin_of(const struct http_call *call);
 struct admin_facts admin_facts(struct admin *a);

@@ -247,3 +247,16 @@ bool state_proxy_set(struct store *s, const struct state_actor *actor,
 
 	return store_change(s, put_proxy, &put, NULL, err);
 }
+
+const struct reseal_table state_reseal[] = {
+	{.kind = RESEAL_KEY,
+	 .what = "keys of subaccount certificates",
+	 .select = "select sealed from state_certificate",
+	 .update = "update state_certificate set sealed = $1 where sealed = $2"},
+	{.kind = RESEAL_SECRET,
+	 .what = "password of the proxy",
+	 .select = "select sealed from state_proxy",
+	 .update = "update state_proxy set sealed = $1 where sealed = $2",
+	 .label = STATE_PROXY_LABEL},
+	{.select = NULL},
+};

@@ -7,6 +7,7 @@
  * state or the new one. Private keys and passwords come sealed and are kept as they are. Everything
  * blocks: only in jobs. Texts longer than their array are refused with ERR_CONFIG, never cut.
  */
+#include "keys/reseal.h"
 #include "store/migrate.h"
 
 extern const struct migration state_migrations[]; /* module "connector" */
@@ -171,3 +172,5 @@ NODISCARD bool state_renewal_put(struct store *s, const struct state_actor *acto
 /* All; free(*rows). */
 NODISCARD bool state_renewal_list(struct store *s, struct state_renewal **rows, size_t *n,
 				  struct err *err);
+/* Keys of subaccounts and the password of the proxy, to be sealed again (keys/reseal.h). */
+extern const struct reseal_table state_reseal[];

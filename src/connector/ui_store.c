@@ -132,3 +132,11 @@ bool ui_store_delete(struct store *s, const struct state_actor *actor, struct er
 
 	return store_change(s, delete_both, &copy, NULL, err);
 }
+
+const struct reseal_table ui_reseal[] = {
+	{.kind = RESEAL_KEY,
+	 .what = "keys of the administration's certificate",
+	 .select = "select sealed from ui_certificate",
+	 .update = "update ui_certificate set sealed = $1 where sealed = $2"},
+	{.select = NULL},
+};

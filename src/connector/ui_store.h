@@ -5,6 +5,7 @@
  * is one transaction with its audit row. Everything blocks: only in jobs.
  */
 #include "connector/state_store.h"
+#include "keys/reseal.h"
 
 extern const struct migration ui_migrations[]; /* module "ui" */
 
@@ -33,3 +34,5 @@ NODISCARD bool ui_store_put(struct store *s, const struct state_actor *actor, co
 			    struct err *err);
 /* Both. ERR_MISSING when none is in use. */
 NODISCARD bool ui_store_delete(struct store *s, const struct state_actor *actor, struct err *err);
+/* Keys of the certificate of the administration, to be sealed again (keys/reseal.h). */
+extern const struct reseal_table ui_reseal[];

@@ -7,6 +7,10 @@
  */
 #include "programs/cloud_parts.h"
 
+#include "cloud/token/token_store.h"
+
+#include "cloud/ca/ca_store.h"
+
 #include <limits.h>
 #include <signal.h>
 #include <unistd.h>
@@ -52,6 +56,20 @@ static bool open_store(struct cloud *c, struct err *err)
 static const char *node_of(const struct cloud *c)
 {
 	return c->options.node_name ? c->options.node_name : c->host;
+}
+
+/* What the rooms keep sealed. */
+static bool open_reseal(struct cloud *c)
+{
+	c->reseal.keys = c->keys;
+	c->reseal.store = c->store;
+	c->reseal.lists[0] = ca_reseal;
+	c->reseal.lists[1] = token_reseal;
+	c->reseal.lists[2] = keystore_data_keys;
+	c->reseal.more = cloud_reseal_check;
+	c->reseal.user = c;
+	pthread_mutex_init(&c->reseal.lock, NULL);
+	return true;
 }
 
 static bool open_denials(struct cloud *c)
@@ -371,9 +389,9 @@ static bool open_all(struct cloud *c, int control, struct err *err)
 	return daemon_enclose(&place, err) && keys_client_new(control, &c->keys, err) &&
 	       loop_new(&c->loop, err) &&
 	       loop_signals(c->loop, signals, COUNT(signals), on_signal, c, err) &&
-	       open_store(c, err) && open_denials(c) && cloud_check_master(c, err) &&
-	       open_ca(c, err) && cloud_open_alerts(c, err) && open_tokens(c, err) &&
-	       open_keystore(c, err) && open_console(c, err) &&
+	       open_store(c, err) && open_denials(c) && open_reseal(c) &&
+	       cloud_check_master(c, err) && open_ca(c, err) && cloud_open_alerts(c, err) &&
+	       open_tokens(c, err) && open_keystore(c, err) && open_console(c, err) &&
 	       directory_watch_start(c->store, &c->directory, &c->watch, err) &&
 	       jobs_new("jobs", c->options.job_threads, JOBS_QUEUE, &c->jobs, err) &&
 	       jobs_new("relay-jobs", RELAY_JOBS, JOBS_QUEUE, &c->relay_jobs, err) &&

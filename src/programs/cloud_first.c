@@ -54,3 +54,36 @@ bool cloud_check_master(struct cloud *c, struct err *err)
 		       "first node's key there",
 		       c->options.master_key_file);
 }
+
+static bool write_anew(struct cloud *c, struct str sealed, struct err *err)
+{
+	const struct directory_actor actor = {.who = STR("system"), .from = STR("")};
+	AUTO_BUF struct buf text = BUF(2 * CHECK_MAX);
+
+	buf_add_base64(&text, sealed.at, sealed.len);
+	return directory_setting_set(c->store, &actor, STR(CHECK_SETTING), buf_str(&text), err);
+}
+
+bool cloud_reseal_check(void *user, bool change, struct reseal_count *count, struct err *err)
+{
+	struct cloud *c = user;
+	AUTO_BUF struct buf text = BUF(2 * CHECK_MAX);
+	AUTO_BUF struct buf sealed = BUF(CHECK_MAX), anew = BUF(CHECK_MAX);
+	bool again = false;
+
+	if (!directory_setting_get(c->store, STR(CHECK_SETTING), &text, err) ||
+	    !buf_add_decoded_base64(&sealed, buf_str(&text)) ||
+	    !keys_reseal_secret(c->keys, CHECK_LABEL, buf_str(&sealed), &anew, &again, err)) {
+		return err_wrap(err, "the mark of the master key in the database");
+	}
+	count->items++;
+	if (!again) {
+		return true;
+	}
+	if (!change) {
+		count->under_old++;
+		return true;
+	}
+	count->resealed++;
+	return write_anew(c, buf_str(&anew), err);
+}

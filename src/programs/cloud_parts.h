@@ -18,6 +18,7 @@
 #include "programs/daemon_alerts.h"
 #include "programs/daemon_anchor.h"
 #include "programs/daemon_denials.h"
+#include "programs/daemon_reseal.h"
 
 enum {
 	CLOUD_RELAY_HOST_MAX = 254, /* a DNS name (RFC 1035, 3.1) with its NUL */
@@ -39,6 +40,7 @@ struct cloud {
 	struct http_server *console, *tunnels, *metrics; /* NULL: not open */
 	struct alerts *alerts;
 	struct daemon_anchor anchor;
+	struct daemon_reseal reseal;
 	struct daemon_denials denials;
 	struct daemon_tls console_tls, tunnel_tls, relay_tls;
 	struct inbound *inbound; /* whose trust relay_tls meets */
@@ -53,6 +55,8 @@ struct cloud {
 /* ---- cloud_first.c ---- */
 /* ERR_CONFIG when the database holds what another master key sealed. */
 NODISCARD bool cloud_check_master(struct cloud *c, struct err *err);
+/* What that left in the database, sealed again: a reseal_more_fn over the cloud. */
+bool cloud_reseal_check(void *user, bool change, struct reseal_count *count, struct err *err);
 
 /* ---- cloud_live.c ---- */
 extern const struct option_program cloud_program;

@@ -1,5 +1,7 @@
 #include "programs/cloud_parts.h"
 
+#include "cloud/directory/caller.h"
+
 static struct cloud *cloud_of(const struct http_call *call)
 {
 	return call->user;
@@ -60,6 +62,33 @@ static void metrics(struct http_call *call)
 	http_answer_field(call, "content-type", STR("text/plain; version=0.0.4; charset=utf-8"));
 }
 
+static void master_key(struct http_call *call, bool change)
+{
+	const struct directory_caller *caller = directory_caller(call);
+
+	daemon_reseal_answer(&cloud_of(call)->reseal, call, change, str_of(caller->who),
+			     str_of(caller->from));
+}
+
+static void show_master_key(struct http_call *call)
+{
+	master_key(call, false);
+}
+
+static void reseal(struct http_call *call)
+{
+	master_key(call, true);
+}
+
+#define MASTER_KEY "/api/drawbridge/v1/master-key"
+
+static const struct http_route master_key_routes[] = {
+	{"GET", MASTER_KEY, show_master_key, ACCESS_A,
+	 "How much is sealed, and how much under an older master key", NULL, "application/json", 0},
+	{"POST", MASTER_KEY, reseal, ACCESS_A, "Seals again what is sealed under an older one",
+	 NULL, "application/json", 0},
+	{.method = NULL},
+};
 static const struct http_route health_routes[] = {
 	{"GET", "/healthz", daemon_health, HTTP_ROUTE_OPEN, "The process lives", NULL, "text/plain",
 	 0},
@@ -72,13 +101,11 @@ static const struct http_route metrics_routes[] = {
 	 NULL, "text/plain", 0},
 	{.method = NULL},
 };
-const struct http_route *const cloud_console_tables[] = {console_routes,
-							 keystore_connection_routes,
-							 cloud_alert_routes,
-							 token_routes,
-							 est_routes,
-							 health_routes,
-							 NULL};
+const struct http_route *const cloud_console_tables[] = {
+	console_routes,     keystore_connection_routes,
+	cloud_alert_routes, master_key_routes,
+	token_routes,       est_routes,
+	health_routes,      NULL};
 const struct http_route *const cloud_tunnel_tables[] = {relay_routes, est_routes, NULL};
 const struct http_route *const cloud_est_tables[] = {est_routes, NULL};
 const struct http_route *const cloud_metrics_tables[] = {metrics_routes, health_routes, NULL};

@@ -7,6 +7,8 @@
  */
 #include "programs/connector_parts.h"
 
+#include "connector/state_store.h"
+
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@
 #include "crypto/seal.h"
 #include "keys/monitor.h"
 #include "net/notify.h"
+#include "programs/ui_identity.h"
 
 enum {
 	JOBS_QUEUE = 4096,
@@ -252,6 +255,32 @@ static bool listen_on(struct connector *c, const struct http_server_settings *se
 	       http_server_listen(*out, where, tls ? daemon_tls_ref : NULL, tls, NULL, err);
 }
 
+static void on_master_key(struct http_call *call, bool change, const struct state_actor *actor,
+			  void *user)
+{
+	struct connector *c = user;
+
+	daemon_reseal_answer(&c->reseal, call, change, actor->who, actor->from);
+}
+
+static bool reseal_identity(void *user, bool change, struct reseal_count *count, struct err *err)
+{
+	struct connector *c = user;
+
+	return ui_identity_reseal(c->keys, c->options.state_dir, change, count, err);
+}
+
+static void open_reseal(struct connector *c)
+{
+	c->reseal.more = reseal_identity;
+	c->reseal.user = c;
+	c->reseal.keys = c->keys;
+	c->reseal.store = c->store;
+	c->reseal.lists[0] = state_reseal;
+	c->reseal.lists[1] = ui_reseal;
+	pthread_mutex_init(&c->reseal.lock, NULL);
+}
+
 static bool open_admin(struct connector *c, struct err *err)
 {
 	const struct admin_settings settings = {
@@ -264,6 +293,7 @@ static bool open_admin(struct connector *c, struct err *err)
 		.ui = c->ui_certificate,
 		.version = DRAWBRIDGE_VERSION,
 		.on_password = on_password,
+		.master_key = on_master_key,
 		.user = c,
 	};
 
@@ -376,6 +406,7 @@ static bool open_all(struct connector *c, int control, struct err *err)
 		return false;
 	}
 	c->mappings = mappings_new(c->store);
+	open_reseal(c);
 	return jobs_new("jobs", c->options.job_threads, JOBS_QUEUE, &c->jobs, err) &&
 	       jobs_new("data-jobs", DATA_JOBS, JOBS_QUEUE, &c->data_jobs, err) &&
 	       make_workers(c, err) && open_links(c, err) && open_renewals(c, err) &&

@@ -142,3 +142,56 @@ bool ui_identity_open(struct keys_client *keys, const char *state_dir, const cha
 	identity_fini(&id);
 	return ok;
 }
+
+/* False when there is no whole file; `names` is NUL-terminated. */
+static bool read_identity(const char *path, char names[static KIB(8)], struct identity *id)
+{
+	AUTO_BUF struct buf text = BUF(FILE_MAX + 1);
+
+	if (!read_file(path, &text)) {
+		return false;
+	}
+	struct rd in = rd_over(buf_str(&text));
+	bool fits = str_copy(rd_blob(&in, KIB(8) - 1), names, KIB(8));
+	buf_add_str(&id->sealed, rd_blob(&in, KEYS_SEALED_MAX));
+	buf_add_str(&id->spki, rd_blob(&in, KEY_SPKI_MAX));
+	buf_add_str(&id->der, rd_blob(&in, CERT_DER_MAX));
+	return fits && rd_done(&in);
+}
+
+static bool reseal_file(struct keys_client *keys, const char *path, const char *names,
+			struct identity *id, bool change, struct reseal_count *count,
+			struct err *err)
+{
+	AUTO_BUF struct buf anew = BUF(KEYS_SEALED_MAX);
+	bool again = false;
+
+	count->items++;
+	if (!keys_reseal_key(keys, buf_str(&id->sealed), &anew, &again, err)) {
+		count->failed++;
+		log_error("the key of the administration's own certificate does not open",
+			  LOG_ERR(err));
+		return err->kind == ERR_DENIED;
+	}
+	if (!again || !change) {
+		count->under_old += again;
+		return true;
+	}
+	count->resealed++;
+	buf_reset(&id->sealed);
+	buf_add_str(&id->sealed, buf_str(&anew));
+	return save(path, names, id, err);
+}
+
+bool ui_identity_reseal(struct keys_client *keys, const char *state_dir, bool change,
+			struct reseal_count *count, struct err *err)
+{
+	struct identity id = {BUF(KEYS_SEALED_MAX), BUF(KEY_SPKI_MAX), BUF(CERT_DER_MAX)};
+	char path[PATH_MAX], names[KIB(8)];
+
+	(void)snprintf(path, sizeof(path), "%s/ui-identity", state_dir);
+	bool ok = !read_identity(path, names, &id) ||
+		  reseal_file(keys, path, names, &id, change, count, err);
+	identity_fini(&id);
+	return ok;
+}

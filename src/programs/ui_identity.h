@@ -5,7 +5,7 @@
  * its names changed or its end is near.
  */
 #include "crypto/tls.h"
-#include "keys/client.h"
+#include "keys/reseal.h"
 
 enum {
 	UI_IDENTITY_DAYS = 800,
@@ -17,3 +17,6 @@ enum {
 NODISCARD bool ui_identity_open(struct keys_client *keys, const char *state_dir, const char *names,
 				int64_t now, struct tls_config **out, struct buf *chain_pem,
 				struct err *err);
+/* Its key, sealed again under the first master key (keys/reseal.h). */
+NODISCARD bool ui_identity_reseal(struct keys_client *keys, const char *state_dir, bool change,
+				  struct reseal_count *count, struct err *err);

@@ -241,3 +241,15 @@ bool ca_store_put_listener(struct store *s, const char *name, struct str hosts,
 	return store_change(s, put_listener, &l, NULL, err) ||
 	       err_wrap(err, "listener's certificate");
 }
+
+const struct reseal_table ca_reseal[] = {
+	{.kind = RESEAL_KEY,
+	 .what = "keys of the certificate authority",
+	 .select = "select sealed from ca_authority",
+	 .update = "update ca_authority set sealed = $1 where sealed = $2"},
+	{.kind = RESEAL_KEY,
+	 .what = "keys of listeners",
+	 .select = "select sealed from ca_listener",
+	 .update = "update ca_listener set sealed = $1 where sealed = $2"},
+	{.select = NULL},
+};

@@ -1,5 +1,6 @@
 #pragma once
 /* The tables of cloud/ca: authorities and listeners, each a sealed key with its certificate. */
+#include "keys/reseal.h"
 #include "store/migrate.h"
 
 struct ca_row {
@@ -28,3 +29,5 @@ NODISCARD bool ca_store_listeners(struct store *s, struct ca_listener_row **rows
 				  struct err *err);
 NODISCARD bool ca_store_put_listener(struct store *s, const char *name, struct str hosts,
 				     const struct ca_row *row, int64_t issued, struct err *err);
+/* Keys of authorities and listeners, to be sealed again (keys/reseal.h). */
+extern const struct reseal_table ca_reseal[];

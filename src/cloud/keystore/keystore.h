@@ -24,6 +24,7 @@
 #include "cloud/keystore/keys.h"
 #include "crypto/cert.h"
 #include "http/server.h"
+#include "keys/reseal.h"
 
 struct keystore; /* the room: one for all tenants */
 
@@ -336,3 +337,5 @@ NODISCARD bool keystore_each_entry(struct keystore *k, keystore_each_fn *fn, voi
 extern const struct http_route keystore_odata_routes[];
 extern const struct http_route keystore_own_routes[];
 extern const struct http_route keystore_connection_routes[]; /* api_test.c */
+/* Data keys of tenants, to be wrapped again (keys/reseal.h). */
+extern const struct reseal_table keystore_data_keys[];

@@ -177,3 +177,11 @@ bool keystore_data_key(struct keystore *k, struct str tenant, int64_t now, struc
 	return store_read(k->store, find_key, &t, err) &&
 	       (t.found || keystore_add_data_key(k, tenant, now, wrapped, err));
 }
+
+const struct reseal_table keystore_data_keys[] = {
+	{.kind = RESEAL_DATA_KEY,
+	 .what = "data keys of tenants",
+	 .select = "SELECT wrapped, tenant FROM data_key",
+	 .update = "UPDATE data_key SET wrapped = $1 WHERE wrapped = $2"},
+	{.select = NULL},
+};

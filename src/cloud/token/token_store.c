@@ -114,3 +114,11 @@ bool token_store_add_key(struct store *s, const char *kid, const struct token_ke
 
 	return store_change(s, add, &a, NULL, err) || err_wrap(err, "key of the token server");
 }
+
+const struct reseal_table token_reseal[] = {
+	{.kind = RESEAL_KEY,
+	 .what = "keys that sign tokens",
+	 .select = "select sealed from token_key",
+	 .update = "update token_key set sealed = $1 where sealed = $2"},
+	{.select = NULL},
+};

@@ -1,5 +1,6 @@
 #pragma once
 /* The table of cloud/token: signing keys, sealed. The newest signs, all verify. */
+#include "keys/reseal.h"
 #include "store/change.h"
 #include "store/migrate.h"
 
@@ -16,3 +17,5 @@ NODISCARD bool token_store_keys(struct store *s, struct token_key *newest, token
 /* Only when there is none yet, if `first`: several nodes may start at once. */
 NODISCARD bool token_store_add_key(struct store *s, const char *kid, const struct token_key *k,
 				   bool first, int64_t now, struct err *err);
+/* Signing keys, to be sealed again (keys/reseal.h). */
+extern const struct reseal_table token_reseal[];
