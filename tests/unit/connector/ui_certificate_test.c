@@ -124,16 +124,26 @@ static void restart(void)
 	assert_ok(ui_certificate_new(&settings, &c.ui, &c.err), &c.err);
 }
 
-static int begin(void **state)
+static int begin_with(struct database *d)
 {
 	const struct migration_set sets[] = {{"store", store_migrations}, {"ui", ui_migrations}};
 
-	assert_int_equal(database_on_sqlite(state), 0);
-	struct database *d = *state;
 	c = (struct scene){.s = d->store};
 	assert_ok(store_migrate(c.s, sets, COUNT(sets), &c.err), &c.err);
 	restart();
 	return 0;
+}
+
+static int begin_sqlite(void **state)
+{
+	assert_int_equal(database_on_sqlite(state), 0);
+	return begin_with(*state);
+}
+
+static int begin_postgresql(void **state)
+{
+	assert_int_equal(database_on_postgresql(state), 0);
+	return begin_with(*state);
 }
 
 static int end(void **state)
@@ -369,18 +379,19 @@ TEST(removing_goes_back_to_the_default_and_all_is_in_the_audit)
 	in_use("CN=default", true);
 }
 
-#define CASE(test) cmocka_unit_test_setup_teardown(test, begin, end)
+#define CASE(test)         cmocka_unit_test_setup_teardown(test, begin_sqlite, end)
+#define CASE_ON_BOTH(test) CASE(test), cmocka_unit_test_setup_teardown(test, begin_postgresql, end)
 
 static const struct CMUnitTest tests[] = {
 	CASE(without_an_installed_one_the_default_serves),
-	CASE(a_self_signed_one_is_in_use_at_once_and_after_a_restart),
-	CASE(a_signed_chain_is_taken_in_any_order),
+	CASE_ON_BOTH(a_self_signed_one_is_in_use_at_once_and_after_a_restart),
+	CASE_ON_BOTH(a_signed_chain_is_taken_in_any_order),
 	CASE(a_new_request_makes_the_earlier_one_void),
 	CASE(what_does_not_fit_leaves_the_old_one),
 	CASE(a_key_that_does_not_open_leaves_the_old_one),
 	CASE(an_installed_one_that_cannot_be_used_gives_way_until_it_can),
 	CASE(an_uploaded_key_is_in_use_and_a_wrong_one_leaves_the_old),
-	CASE(removing_goes_back_to_the_default_and_all_is_in_the_audit),
+	CASE_ON_BOTH(removing_goes_back_to_the_default_and_all_is_in_the_audit),
 };
 
 int main(void)
