@@ -1,6 +1,5 @@
 #include "crypto/seal.h"
 
-#include <openssl/evp.h>
 #include <sodium.h>
 
 enum {
@@ -93,14 +92,6 @@ bool password_verify(const char *hash, struct str password)
 void digest_sha256(struct str bytes, uint8_t out[static 32])
 {
 	crypto_hash_sha256(out, bytes_of(bytes), bytes.len);
-}
-
-void digest_sha1(struct str bytes, uint8_t out[static 20])
-{
-	/* libsodium has none; with OpenSSL it fails only where the host has no memory */
-	if (EVP_Digest(bytes.at, bytes.len, out, NULL, EVP_sha1(), NULL) != 1) {
-		abort();
-	}
 }
 
 void hmac_sha256(struct str key, struct str bytes, uint8_t out[static 32])

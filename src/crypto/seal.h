@@ -24,7 +24,5 @@ NODISCARD bool password_hash(struct str password, char into[static 128], struct 
 bool password_verify(const char *hash, struct str password);
 
 void digest_sha256(struct str bytes, uint8_t out[static 32]);
-/* Where a file format demands it; it protects nothing. */
-void digest_sha1(struct str bytes, uint8_t out[static 20]);
 void hmac_sha256(struct str key, struct str bytes, uint8_t out[static 32]); /* RFC 2104 */
 bool equal_secret(const void *a, const void *b, size_t len);                /* constant time */

@@ -231,6 +231,7 @@ static bool listen_on(struct cloud *c, const char *where, const struct http_rout
 						      .jobs = c->jobs,
 						      .authorize = cloud_authorize,
 						      .title = "Drawbridge cloud",
+						      .render_error = keystore_render_error,
 						      .head_timeout = SEC(10),
 						      .body_timeout = SEC(30),
 						      .idle_timeout = SEC(75)};
@@ -359,9 +360,9 @@ static void cloud_close(struct cloud *c)
 	snapshot_cell_fini(&c->directory);
 	snapshot_cell_fini(&c->runtime);
 	alerts_free(c->alerts);
+	keystore_close(c->rooms.keystore);
 	console_free(c->rooms.console);
 	sessions_free(c->sessions);
-	keystore_close(c->rooms.keystore);
 	token_server_close(c->rooms.tokens);
 	ca_close(c->rooms.ca);
 	daemon_tls_fini(&c->console_tls);

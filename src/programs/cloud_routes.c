@@ -102,10 +102,11 @@ static const struct http_route metrics_routes[] = {
 	{.method = NULL},
 };
 const struct http_route *const cloud_console_tables[] = {
-	console_routes,     keystore_connection_routes,
-	cloud_alert_routes, master_key_routes,
-	token_routes,       est_routes,
-	health_routes,      NULL};
+	console_routes,        keystore_connection_routes,
+	keystore_odata_routes, keystore_own_routes,
+	cloud_alert_routes,    master_key_routes,
+	token_routes,          est_routes,
+	health_routes,         NULL};
 const struct http_route *const cloud_tunnel_tables[] = {relay_routes, est_routes, NULL};
 const struct http_route *const cloud_est_tables[] = {est_routes, NULL};
 const struct http_route *const cloud_metrics_tables[] = {metrics_routes, health_routes, NULL};

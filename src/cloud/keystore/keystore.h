@@ -339,3 +339,6 @@ extern const struct http_route keystore_own_routes[];
 extern const struct http_route keystore_connection_routes[]; /* api_test.c */
 /* Data keys of tenants, to be wrapped again (keys/reseal.h). */
 extern const struct reseal_table keystore_data_keys[];
+/* http_server_settings.render_error: the original's form for paths of /api/v1 and /t/{sa}/api/v1.
+ */
+bool keystore_render_error(struct http_call *call, unsigned status, const char *detail);
