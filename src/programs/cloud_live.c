@@ -233,6 +233,9 @@ static void run_renewal(struct job *job)
 	if (!cloud_renew_listeners(r->cloud, r->names, &err)) {
 		log_error("cannot renew the listeners' certificate", LOG_ERR(&err));
 	}
+	if (!keystore_prune(r->cloud->rooms.keystore, clock_unix_ms(), &err)) {
+		log_error("what no keystore needs any more stays for now", LOG_ERR(&err));
+	}
 }
 
 static void end_renewal(struct job *job)

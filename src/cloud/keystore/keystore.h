@@ -322,16 +322,6 @@ NODISCARD bool keystore_reseal(struct keystore *k, bool new_data_keys,
 /* What no kept state needs, of all tenants: entries that are alive neither in one of the newest 100
  * generations nor in a pinned one. A job, hourly. */
 NODISCARD bool keystore_prune(struct keystore *k, int64_t now, struct err *err);
-/* Every entry of every tenant's current state, for alerts; the texts are lent for the call. */
-struct keystore_each {
-	struct str tenant, alias, subject, issuer, serial;
-	enum keys_owner owner;
-	enum keys_entry_kind kind;
-	int64_t not_before, not_after; /* Unix milliseconds */
-};
-typedef void keystore_each_fn(const struct keystore_each *e, void *user);
-NODISCARD bool keystore_each_entry(struct keystore *k, keystore_each_fn *fn, void *user,
-				   struct err *err);
 
 /* ---- REST: spec/keystore.md section 3, and our own under /api/drawbridge/v1 ---- */
 extern const struct http_route keystore_odata_routes[];

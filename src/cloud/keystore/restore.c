@@ -100,9 +100,9 @@ struct restoring {
 	/* A row of the difference: in the pinned state, alive now, or both. */
 	struct keystore_list *list;
 	struct side {
-		bool then, now, clashes;
-		int64_t version;
-	} *sides;
+		bool then, now;
+		const struct keystore_entry *e;
+	} *sides; /* by folded alias */
 	size_t n, room;
 };
 
@@ -116,6 +116,33 @@ static void restoring_fini(struct restoring *r)
 #define THEN    "l.from_gen <= $2 AND l.to_gen > $2"
 #define DIFF_BY " FROM entry_life l JOIN entry_version v ON v.id = l.version WHERE l.keystore = $1"
 
+static unsigned char folded(char c)
+{
+	return (unsigned char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
+static int by_alias(const void *a, const void *b)
+{
+	const char *x = ((const struct side *)a)->e->alias, *y = ((const struct side *)b)->e->alias;
+
+	while (*x != '\0' && folded(*x) == folded(*y)) {
+		x++;
+		y++;
+	}
+	return folded(*x) - folded(*y);
+}
+
+/* The list has stopped moving. Sorted here: the databases would carry all columns along. */
+static void sort_sides(struct restoring *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		r->sides[i].e = &r->list->entries[i];
+	}
+	if (r->n > 0) {
+		qsort(r->sides, r->n, sizeof(*r->sides), by_alias);
+	}
+}
+
 /* Tenant-owned entries of both states, and provider-owned ones that hold an alias of the backup. */
 static bool read_sides(struct db *db, struct restoring *r, struct err *err)
 {
@@ -127,10 +154,9 @@ static bool read_sides(struct db *db, struct restoring *r, struct err *err)
 	r->list = keystore_list_new();
 	if (!db_prepare(db,
 			"SELECT " KEYSTORE_COLUMNS ", 1, CASE WHEN l.to_gen = " KEYSTORE_NOW
-			" THEN 1 ELSE 0 END, l.alias_fold AS fold" DIFF_BY
-			" AND l.owner = 1 AND " THEN " UNION ALL SELECT " KEYSTORE_COLUMNS
-			", 0, 1, l.alias_fold AS fold" DIFF_BY " AND l.to_gen = " KEYSTORE_NOW
-			" AND NOT (l.owner = 1 AND " THEN ") ORDER BY fold",
+			" THEN 1 ELSE 0 END" DIFF_BY " AND l.owner = 1 AND " THEN
+			" UNION ALL SELECT " KEYSTORE_COLUMNS ", 0, 1" DIFF_BY
+			" AND l.to_gen = " KEYSTORE_NOW " AND NOT (l.owner = 1 AND " THEN ")",
 			&st, err)) {
 		return false;
 	}
@@ -147,6 +173,7 @@ static bool read_sides(struct db *db, struct restoring *r, struct err *err)
 				      .now = stmt_col_int(st, KEYSTORE_N_COLUMNS + 1) != 0};
 	}
 	stmt_reset(st);
+	sort_sides(r);
 	return ok && outcome == STORE_DONE;
 }
 
@@ -159,11 +186,6 @@ static struct keystore_report_row *add_row(struct keystore_report *out, enum key
 		.did = did, .owner = e->owner, .kind = e->kind, .entry = e};
 	memcpy(row->alias, e->alias, sizeof(e->alias));
 	return row;
-}
-
-static bool same_alias(const struct keystore_entry *a, const struct keystore_entry *b)
-{
-	return str_eq_nocase(str_of(a->alias), str_of(b->alias));
 }
 
 /* One alias of the backup, which now is `other` (NULL: nothing). */
@@ -187,17 +209,18 @@ static void report_saved(struct keystore_report *out, const struct keystore_entr
 /* Rows of one alias stand together, at most one of each side. */
 static void report_difference(struct restoring *r, struct keystore_report *out)
 {
-	const struct keystore_entry *e = r->list->entries;
+	const struct side *all = r->sides;
 
 	out->rows = NEW_ARRAY(struct keystore_report_row, r->n + 1);
 	for (size_t i = 0; i < r->n;) {
-		size_t pair = i + 1 < r->n && same_alias(&e[i], &e[i + 1]);
-		size_t saved = r->sides[i].then ? i : i + pair;
-		if (r->sides[saved].then) {
-			report_saved(out, &e[saved], r->sides[saved].now,
-				     pair ? &e[saved == i ? i + 1 : i] : NULL);
-		} else if (e[i].owner == KEYS_OWNER_TENANT && r->mode == KEYSTORE_RESTORE_REPLACE) {
-			add_row(out, KEYSTORE_REMOVED, &e[i]);
+		size_t pair = i + 1 < r->n && by_alias(&all[i], &all[i + 1]) == 0;
+		const struct side *saved = &all[all[i].then ? i : i + pair];
+		const struct side *other = pair ? &all[saved == &all[i] ? i + 1 : i] : NULL;
+		if (saved->then) {
+			report_saved(out, saved->e, saved->now, other != NULL ? other->e : NULL);
+		} else if (all[i].e->owner == KEYS_OWNER_TENANT &&
+			   r->mode == KEYSTORE_RESTORE_REPLACE) {
+			add_row(out, KEYSTORE_REMOVED, all[i].e);
 		}
 		i += 1 + pair;
 	}
