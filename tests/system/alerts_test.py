@@ -5,7 +5,9 @@ import hmac
 import http.server
 import json
 import os
+import re
 import signal
+import subprocess
 import threading
 
 from servers import Exim, aged_certificate, self_signed
@@ -204,6 +206,37 @@ def case_cloud(world):
     equal(own.call("POST", CLOUD + "/alerts/test-mail", {}).status, 403, "a test mail by the owner")
     equal(world.console.call("POST", CLOUD + "/alerts/test-mail", {}).status, 409, "no mail is configured")
     equal(world.console.must("GET", CLOUD + "/alerts").json()["items"], [], "alerts of a young installation")
+
+
+def keystore(world, *words):
+    done = subprocess.run([world.binary("drawbridge"), "keystore", *words, "--url",
+                           f"https://localhost:{world.ports.console}", "--ca-file",
+                           world.first_ca(world.ports.console)], capture_output=True, text=True, timeout=60,
+                          env=dict(os.environ, DRAWBRIDGE_PASSWORD=world.cloud_password))
+    return done.returncode, done.stdout + done.stderr
+
+
+def case_keystore(world):
+    """an entry of a tenant's keystore that comes near its end is an alert, until it is deleted"""
+    path = aged_certificate(world.sub("conf"), "partner", 700, 20)
+    status, said = keystore(world, "import", world.subaccount, path, "--alias", "partner")
+    if status != 0:  # nothing trusted stands behind it: confirmed by its fingerprint
+        found = re.search(r"--fingerprint (\S+)", said)
+        expect(found, said)
+        status, said = keystore(world, "import", world.subaccount, path, "--alias", "partner", "--fingerprint",
+                                found.group(1))
+    equal(status, 0, said)
+
+    def alerts():
+        return [a for a in world.console.must("GET", CLOUD + "/alerts").json()["items"] if a["source"] == "keystore"]
+    alert = wait_for(alerts, "the alert", 20)[0]
+    equal((alert["state"], alert["subaccount"]), ("expiring", world.subaccount), f"{alert}")
+    expect("certificate partner in the keystore of Plant North" in alert["message"], alert["message"])
+    own = Rest(world.ports.console, world.owner, world.owner_password)
+    equal(len(own.must("GET", CLOUD + "/alerts").json()["items"]), 1, "what the owner sees")
+    status, said = keystore(world, "delete", world.subaccount, "partner")
+    equal(status, 0, said)
+    wait_for(lambda: alerts()[0]["state"] == "solved", "the end of the alert", 20)
 
 
 def case_metrics(world):
