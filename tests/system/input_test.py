@@ -14,7 +14,7 @@ from world import ADMIN, CLOUD, CONNECTOR
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 PUBLIC = ("/exposed", "/oauth/", "/t/", "/token_keys", "/.well-known/", "/healthz", "/readyz",
-          CLOUD + "/version")
+          CLOUD + "/version", "/api/login", "/j_security_check")
 NO_JSON = ("", "{", "x", "[]", "null", '"x"', "12", '{"a":1}{', "[" * 20000, '{"a":' * 5000, "\x00",
            '{"a":"\\u0000"}', b"\xff\xfe{}", "{}")
 VALUES = (None, 12, -1, 1.5, True, [], {}, "", "x" * 100000, "\x00", "a\x00b", "\n", "\x1b[2J", "äöü€",
@@ -79,7 +79,7 @@ class Probe:
         self.described = json.loads(self.session.call("GET", "/openapi.json")[2])["paths"]
         self.names = {"sa": world.subaccount, "subaccount": world.subaccount, "rh": world.region,
                       "user": world.owner, "vhvp": world.virtual, "id": "-public", "instance": NOBODY,
-                      "serial": "01", "name": "nokey", "alias": "none", "domain": "none",
+                      "serial": "01", "name": "nokey", "alias": "none", "domain": "none", "entry": "none",
                       "tenant": world.subaccount}
 
     def path(self, pattern, **other):
