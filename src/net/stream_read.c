@@ -156,6 +156,14 @@ static enum tls_outcome decrypt(struct stream *s, size_t *total, struct err *err
 	return outcome;
 }
 
+/* The plain text that was just lent or kept. `s` lives until the end of the loop's turn. */
+static void wipe_scratch(const struct stream *s, size_t len)
+{
+	if (s->wipes) {
+		explicit_bzero(loop_scratch(s->loop), len);
+	}
+}
+
 static void read_engine(struct stream *s)
 {
 	enum tls_outcome outcome;
@@ -165,9 +173,7 @@ static void read_engine(struct stream *s)
 		size_t total;
 		outcome = decrypt(s, &total, &err);
 		lend(s, str_make(loop_scratch(s->loop), total));
-		if (s->wipes) {
-			explicit_bzero(loop_scratch(s->loop), total);
-		}
+		wipe_scratch(s, total);
 	} while (outcome == TLS_OK && s->state == STREAM_UP);
 	if (s->state == STREAM_DEAD) {
 		return;
@@ -188,6 +194,7 @@ void stream_keep_engine(struct stream *s)
 		size_t total;
 		outcome = decrypt(s, &total, &err);
 		keep(s, str_make(loop_scratch(s->loop), total));
+		wipe_scratch(s, total);
 	} while (outcome == TLS_OK);
 	s->readable_due = kept_len(s) > 0;
 	if (outcome == TLS_CLOSED) {
@@ -235,6 +242,7 @@ void stream_read(struct stream *s)
 		read_engine(s);
 	} else {
 		lend(s, str_make(into, (size_t)n));
+		wipe_scratch(s, (size_t)n);
 	}
 }
 
