@@ -56,7 +56,7 @@ def case_filters(world):
             rows = status(f"{pid}/task/{thread}")
             equal((rows["NoNewPrivs"], rows["Seccomp"]), ("1", "2"), f"{name}: NoNewPrivs, Seccomp")
         seen += 1
-    equal(seen, 4, "processes looked at")
+    equal(seen, 6, "processes looked at: of each program the server, keyd and the child that opens uploads")
 
 
 def case_not_dumpable(world):
@@ -91,7 +91,7 @@ def case_not_dumpable_same_user(world):
         wait_for(lambda: " ready" in program.log() or not program.running(), "the start")
         expect(program.running(), program.log())
         family = program.family()
-        equal(len(family), 3, "processes")
+        equal(len(family), 4, "processes: monitor, server, keyd and its child")
         # The same look at a process that is dumpable must succeed, or it would say nothing.
         probe = subprocess.Popen(["sleep", "60"], preexec_fn=become)
         script = ("import sys\nfor pid in sys.argv[1:]:\n"
