@@ -161,6 +161,12 @@ static void mend_clock(struct renewal_plan *p, int64_t now)
 {
 	bool waits = p->state == RENEWAL_RETRYING || p->state == RENEWAL_REFUSED;
 
+	/* Planned when it seemed due: within an hour then, so this is another time. */
+	if (p->state == RENEWAL_PLANNED && p->next_at > due_of(p) &&
+	    p->next_at > now + RENEWAL_PAUSE_MS) {
+		p->tried_at = p->tried_at < now ? p->tried_at : now;
+		plan(p, now);
+	}
 	if (p->tried_at <= now) {
 		return;
 	}

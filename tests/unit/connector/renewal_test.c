@@ -240,6 +240,21 @@ static void a_clock_that_is_set_back_does_not_stop_it(void **state)
 	assert_true(renewal_wait(&p, now - 50 * DAY) <= HOUR);
 }
 
+/* Started two years ahead, it planned a try for a moment later; then the clock was put right, or
+ * the cloud side's Date told by how much it is wrong: the next try stood two years away. */
+static void a_clock_that_is_set_right_before_the_first_try_does_not_lose_it(void **state)
+{
+	struct renewal_plan p = planned(300 * DAY);
+	int64_t ahead = T0 + 730 * DAY;
+
+	(void)state;
+	renewal_certificate(&p, T0, T0 + 300 * DAY, 0, ahead);
+	assert_true(p.next_at > ahead);
+	assert_int_equal(renewal_wait(&p, T0 + DAY), 199 * DAY);
+	renewal_certificate(&p, T0, T0 + 300 * DAY, 0, ahead);
+	assert_true(renewal_wait(&p, T0 + 250 * DAY) <= HOUR);
+}
+
 /* ---- ten years of a fleet ---- */
 
 struct fleet {
@@ -433,6 +448,7 @@ int main(void)
 		cmocka_unit_test(a_renewal_that_brings_nothing_new_makes_no_loop),
 		cmocka_unit_test(after_a_restart_the_pause_goes_on),
 		cmocka_unit_test(a_clock_that_is_set_back_does_not_stop_it),
+		cmocka_unit_test(a_clock_that_is_set_right_before_the_first_try_does_not_lose_it),
 		cmocka_unit_test(ten_years_of_a_fleet_that_enrolled_together),
 		cmocka_unit_test(ten_years_of_a_fleet_that_grew),
 		cmocka_unit_test(certificates_of_minutes_survive_a_week_without_the_cloud),
