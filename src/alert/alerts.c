@@ -241,6 +241,13 @@ static bool settle(struct db *db, const struct decision *d, struct alert_row *ro
 	return true;
 }
 
+/* Another node that began later has decided. A row from farther ahead is of a clock that was set
+ * back since: it would stay as it is until then. */
+static bool is_newer(const struct alert_row *row, int64_t now_ms)
+{
+	return row->changed_ms > now_ms && row->changed_ms - now_ms <= ALERT_AHEAD_MAX_MS;
+}
+
 /* A row of the store, or one that is made now. */
 struct known {
 	struct alert_row row;
@@ -282,7 +289,7 @@ static bool decide_one(struct db *db, const struct decision *d, struct map *by_k
 	}
 	/* Of two with one name the one that ends first counts. One that another node looked at
 	 * after this look began is left alone. */
-	if (k == NULL || k->seen || k->row.changed_ms > d->now_ms) {
+	if (k == NULL || k->seen || is_newer(&k->row, d->now_ms)) {
 		return true;
 	}
 	struct alert_memory before = k->row.memory;
@@ -320,7 +327,7 @@ static bool decide_gone(struct db *db, const struct decision *d, struct map *by_
 		struct known *k = value;
 		struct alert_row *row = &k->row;
 		struct alert_memory before = row->memory;
-		if (k->seen || before.state == ALERT_FINE || row->changed_ms > d->now_ms ||
+		if (k->seen || before.state == ALERT_FINE || is_newer(row, d->now_ms) ||
 		    source_is_silent(d, row->source)) {
 			continue;
 		}

@@ -177,16 +177,17 @@ static bool read_alert(struct db *db, struct alert_row *row, struct err *err)
 static bool claim(struct db *db, void *user, struct err *err)
 {
 	struct claim *c = user;
-	struct query q = {
-		.sql = "UPDATE alert_message SET attempts = attempts + 1, next_ms = $1"
-		       " WHERE channel = $2 AND next_ms <= $3 AND id IN (SELECT id FROM"
-		       " alert_message WHERE channel = $2 AND next_ms <= $3 ORDER BY at_ms"
-		       " LIMIT $4) RETURNING id, act, at_ms, attempts",
-		.params = {QUERY_INT(c->until_ms), QUERY_INT(c->channel), QUERY_INT(c->now_ms),
-			   QUERY_INT(ALERT_BATCH_MAX)},
-		.n_params = 4,
-		.read = read_claimed,
-		.row_bytes = sizeof(*c->rows)};
+	struct query q = {.sql = "UPDATE alert_message SET attempts = attempts + 1, next_ms = $1"
+				 " WHERE channel = $2 AND (next_ms <= $3 OR next_ms > $5) AND id IN"
+				 " (SELECT id FROM alert_message WHERE channel = $2"
+				 " AND (next_ms <= $3 OR next_ms > $5) ORDER BY at_ms LIMIT $4)"
+				 " RETURNING id, act, at_ms, attempts",
+			  .params = {QUERY_INT(c->until_ms), QUERY_INT(c->channel),
+				     QUERY_INT(c->now_ms), QUERY_INT(ALERT_BATCH_MAX),
+				     QUERY_INT(c->now_ms + ALERT_AHEAD_MAX_MS)},
+			  .n_params = 5,
+			  .read = read_claimed,
+			  .row_bytes = sizeof(*c->rows)};
 
 	free(TAKE(c->rows)); /* of a try before */
 	if (!query_rows(db, &q, &c->rows, &c->n, err)) {

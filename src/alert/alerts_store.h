@@ -16,6 +16,9 @@ enum {
 	ALERT_KEEP_S = 7 * 86400, /* a solved one stays in the list */
 	ALERT_KEY_MAX = 300,
 	ALERT_BATCH_MAX = 100, /* messages in one mail or call */
+	/* Clocks of nodes differ by less; what is farther ahead was written before a clock was set
+	 * back, and no pause after a failure is as long. */
+	ALERT_AHEAD_MAX_MS = 2 * 3600 * 1000,
 };
 
 enum alert_channel {
@@ -53,7 +56,8 @@ struct alert_message {
 	enum alert_act act;
 	int64_t at_ms, attempts; /* attempts: this one included */
 };
-/* Messages that are due, for free(); nobody else gets them until `until_ms`. */
+/* Messages that are due, for free(); nobody else gets them until `until_ms`. Those that would wait
+ * longer than ALERT_AHEAD_MAX_MS are due: the clock was set back. */
 NODISCARD bool alert_store_claim(struct store *s, enum alert_channel channel, int64_t now_ms,
 				 int64_t until_ms, struct alert_message **rows, size_t *n,
 				 struct err *err);

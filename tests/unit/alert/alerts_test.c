@@ -354,6 +354,32 @@ static void messages_of_a_channel_that_was_switched_off_are_dropped(void **state
 	alerts_free(a);
 }
 
+/* A machine that began two years ahead: what it then wrote down stood until two years later. */
+static void a_clock_that_was_ahead_freezes_nothing(void **state)
+{
+	struct database *d = *state;
+	struct shelf shelf = {.rows = {certificate("a", 300), certificate("b", -1)}, .n = 2};
+	struct hook hook = {.answers = {OK, NULL}};
+	struct alert_config c = config("http://127.0.0.1:1/nobody");
+	struct alert_delivery seen[ALERT_CHANNELS];
+	struct alerts *a = open_alerts(state, &shelf, &c);
+	struct err err;
+
+	look(a, 730 * DAY);
+	assert_int_equal(rows_in(state, ALERT_EXPIRED), 2);
+	start_hook(&hook);
+	c.webhook_url = hook.url;
+	assert_ok(alerts_configure(a, &c, &err), &err);
+	look(a, 60);
+	assert_int_equal(rows_in(state, ALERT_EXPIRED), 1);
+	assert_int_equal(rows_in(state, ALERT_FINE), 1);
+	assert_ok(alert_store_deliveries(d->store, seen, &err), &err);
+	assert_int_equal(seen[ALERT_WEBHOOK].waiting, 0);
+	end_hook(&hook);
+	assert_non_null(strstr(hook.bodies[0], "\"name\":\"b\""));
+	alerts_free(a);
+}
+
 static void metrics_have_the_first_to_end_and_the_states(void **state)
 {
 	struct shelf shelf = {.rows = {certificate("a \"quoted\"", 300), certificate("b", 20),
@@ -412,6 +438,7 @@ int main(void)
 		ON_SQLITE(a_source_that_cannot_tell_solves_nothing),
 		ON_SQLITE(two_of_one_name_count_as_the_one_that_ends_first),
 		ON_BOTH(messages_of_a_channel_that_was_switched_off_are_dropped),
+		ON_BOTH(a_clock_that_was_ahead_freezes_nothing),
 		ON_SQLITE(metrics_have_the_first_to_end_and_the_states),
 		ON_SQLITE(a_bad_configuration_changes_nothing),
 	};
