@@ -238,17 +238,37 @@ static const int keyd_allowed[] = {
 
 /* What a parser, OpenSSL and malloc call, and an abort(). */
 static const int worker_allowed[] = {
-	SCMP_SYS(read),          SCMP_SYS(write),        SCMP_SYS(recvmsg),
-	SCMP_SYS(sendmsg),       SCMP_SYS(close),        SCMP_SYS(fstat),
-	SCMP_SYS(newfstatat),    SCMP_SYS(mmap),         SCMP_SYS(munmap),
-	SCMP_SYS(mprotect),      SCMP_SYS(mremap),       SCMP_SYS(madvise),
-	SCMP_SYS(brk),           SCMP_SYS(mlock),        SCMP_SYS(munlock),
-	SCMP_SYS(futex),         SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigreturn),  SCMP_SYS(sigaltstack),  SCMP_SYS(getrandom),
-	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time),
-	SCMP_SYS(getpid),        SCMP_SYS(gettid),       SCMP_SYS(tgkill),
-	SCMP_SYS(sched_yield),   SCMP_SYS(getrusage),    SCMP_SYS(prlimit64),
-	SCMP_SYS(exit),          SCMP_SYS(exit_group),   SCMP_SYS(restart_syscall),
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(close),
+	SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(mmap),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mprotect),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(brk),
+	SCMP_SYS(mlock),
+	SCMP_SYS(munlock),
+	SCMP_SYS(futex),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(sigaltstack),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(time),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(getrusage),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+	SCMP_SYS(restart_syscall),
 };
 
 /* That, and what makes a worker and shuts it in. */
@@ -258,6 +278,8 @@ static const int nursery_allowed[] = {
 	SCMP_SYS(fork),
 	SCMP_SYS(wait4),
 	SCMP_SYS(kill),
+	SCMP_SYS(tgkill),
+	SCMP_SYS(prlimit64),
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
 	SCMP_SYS(socketpair),
@@ -283,6 +305,21 @@ static int add_rules(scmp_filter_ctx filter, uint32_t action, const int *calls, 
 	return 0;
 }
 
+/*
+ * A worker aborts and limits itself. Not others: keyd, its monitor and the server may be of the
+ * same user, and a signal or a limit of files from here would end them.
+ */
+static int add_own_rules(scmp_filter_ctx filter)
+{
+	const struct scmp_arg_cmp self = SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid());
+	const struct scmp_arg_cmp zero = SCMP_A0_64(SCMP_CMP_EQ, 0);
+	int rc = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &self);
+
+	return rc != 0 ? rc
+		       : seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+						&zero);
+}
+
 static int fill_filter(scmp_filter_ctx filter, enum sandbox_calls calls)
 {
 	int rc = 0;
@@ -298,6 +335,7 @@ static int fill_filter(scmp_filter_ctx filter, enum sandbox_calls calls)
 		break;
 	case SANDBOX_WORKER:
 	default:
+		rc = add_own_rules(filter);
 		break;
 	}
 	return rc != 0 ? rc

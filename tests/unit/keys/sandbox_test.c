@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -89,6 +91,53 @@ TEST(keyd_moreover_opens_no_socket)
 	runs_inside(SANDBOX_KEYD);
 }
 
+/* In a child, as above. `parent` is of the same user, as keyd and its daemon are without root. */
+static int inside_worker(pid_t parent)
+{
+	const struct sandbox s = {.calls = SANDBOX_WORKER};
+	const struct rlimit none = {0, 0};
+	struct err err;
+
+	if (!sandbox_enter(&s, &err)) {
+		return 1;
+	}
+	if (open("/usr", O_RDONLY | O_CLOEXEC) >= 0 || errno != EPERM) {
+		return 2;
+	}
+	if (syscall(SYS_socket, 2, 1, 0) >= 0 || errno != EPERM) {
+		return 3;
+	}
+	if (fork() != -1 || errno != EPERM) {
+		return 4;
+	}
+	if (kill(parent, 0) == 0 || errno != EPERM) {
+		return 5;
+	}
+	if (syscall(SYS_tgkill, parent, parent, 0) == 0 || errno != EPERM) {
+		return 6;
+	}
+	if (prlimit(parent, RLIMIT_NOFILE, NULL, NULL) == 0 || errno != EPERM) {
+		return 7;
+	}
+	if (setrlimit(RLIMIT_NOFILE, &none) != 0) {
+		return 8;
+	}
+	return syscall(SYS_tgkill, getpid(), getpid(), 0) == 0 ? 0 : 9; /* as abort() does */
+}
+
+TEST(a_worker_reaches_nothing_and_nobody)
+{
+	int status = -1;
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid == 0) {
+		_exit(inside_worker(parent));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 TEST(a_secret_within_a_readable_folder_is_refused)
 {
 	const char *const readable[] = {folder, NULL};
@@ -116,6 +165,7 @@ TEST(a_sibling_with_the_same_beginning_is_not_inside)
 static const struct CMUnitTest tests[] = {
 	SANDBOX_TEST(a_server_reads_and_writes_only_what_was_listed_and_starts_nothing),
 	SANDBOX_TEST(keyd_moreover_opens_no_socket),
+	cmocka_unit_test(a_worker_reaches_nothing_and_nobody),
 	SANDBOX_TEST(a_secret_within_a_readable_folder_is_refused),
 	cmocka_unit_test(a_sibling_with_the_same_beginning_is_not_inside),
 };
