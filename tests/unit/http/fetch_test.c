@@ -1,9 +1,14 @@
 #include "http/fetch.h"
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "http/server.h"
+#include "net/blocking.h"
 #include "unit/crypto/testca.h"
 #include "unit/unit.h"
 
@@ -261,7 +266,56 @@ TEST(what_cannot_be_sent_safely_is_not_sent)
 	fetch_answer_fini(&a);
 }
 
+/* Answers one CONNECT, and breaks off where TLS would begin. */
+static void *be_proxy(void *user)
+{
+	AUTO(blocking_free)
+	struct blocking *b = blocking_adopt(accept(*(int *)user, NULL, NULL));
+	msec_t until = clock_now() + SEC(10);
+	char head[2048];
+	size_t n = 0;
+	struct err err;
+
+	assert_int_equal(blocking_receive(b, head, sizeof(head), &n, until, &err), BLOCKING_DATA);
+	assert_ok(blocking_send(b,
+				STR("HTTP/1.1 200 Connected\r\n"
+				    "Date: Thu, 01 Jan 2015 00:00:00 GMT\r\nRetry-After: 9\r\n"
+				    "Set-Cookie: of=proxy\r\n\r\n"),
+				until, &err),
+		  &err);
+	return NULL;
+}
+
+/* Its Date was taken for the cloud side's: who sits before the proxy could set the connector's idea
+ * of its clock, and with it when certificates are renewed. */
+TEST(what_a_proxy_says_is_not_the_servers)
+{
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(any);
+	struct fetch_answer a;
+	char proxy[64];
+	pthread_t thread;
+	struct err err;
+
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&any, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&any, &len), 0);
+	snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%u", ntohs(any.sin_port));
+	assert_int_equal(pthread_create(&thread, NULL, be_proxy, &listener), 0);
+	const struct fetch_request r = {
+		.method = "GET", .url = "https://server.test/", .proxy = proxy};
+	assert_err(fetch(&r, &a, &err), &err, ERR_NETWORK, "server.test");
+	pthread_join(thread, NULL);
+	close(listener);
+	assert_int_equal(a.date, 0);
+	assert_int_equal(a.retry_after_s, -1);
+	assert_string_equal(a.cookies, "");
+	fetch_answer_fini(&a);
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(what_a_proxy_says_is_not_the_servers),
 	cmocka_unit_test(a_request_arrives_with_its_fields_and_the_answer_comes_back),
 	cmocka_unit_test(an_unknown_server_gets_nothing_and_its_root_is_named),
 	cmocka_unit_test(a_certificate_for_another_name_gets_nothing),
