@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "http/fetch.h"
 
 /* ---- configuration ---- */
 
@@ -89,17 +90,8 @@ static bool check_mail(const struct alerts_set_up *s, struct err *err)
 
 static bool check_webhook(const struct alert_config *c, struct err *err)
 {
-	static const char *const starts[] = {"https://", "http://127.0.0.1", "http://localhost",
-					     "http://[::1]"};
-
-	for (size_t i = 0; c->webhook_url != NULL && i < COUNT(starts); i++) {
-		struct str rest = str_skip(str_of(c->webhook_url), strlen(starts[i]));
-		if (str_starts(str_of(c->webhook_url), str_of(starts[i])) &&
-		    (i == 0 || rest.len == 0 || rest.at[0] == ':' || rest.at[0] == '/')) {
-			return true;
-		}
-	}
-	return c->webhook_url == NULL ||
+	return c->webhook_url == NULL || str_starts(str_of(c->webhook_url), STR("https://")) ||
+	       fetch_url_is_local(c->webhook_url, "http") ||
 	       err_set(err, ERR_CONFIG, "webhook.url must be https://, or http:// to this machine");
 }
 

@@ -147,15 +147,20 @@ static bool set_fields(struct transfer *t, const struct fetch_request *r, struct
 	return true;
 }
 
-static bool is_loopback_url(const char *url)
+bool fetch_url_is_local(const char *url, const char *scheme)
 {
-	static const char *const starts[] = {"http://127.0.0.1", "http://[::1]",
-					     "http://localhost"};
-	for (size_t i = 0; i < COUNT(starts); i++) {
-		struct str rest = str_skip(str_of(url), strlen(starts[i]));
-		/* "http://127.0.0.1:x@elsewhere/" names another machine */
-		if (str_starts(str_of(url), str_of(starts[i])) && strchr(url, '@') == NULL &&
-		    (rest.len == 0 || rest.at[0] == ':' || rest.at[0] == '/')) {
+	static const char *const hosts[] = {"127.0.0.1", "[::1]", "localhost"};
+	struct str rest = str_skip(str_of(url), strlen(scheme) + 3);
+
+	/* "http://127.0.0.1:x@elsewhere/" names another machine */
+	if (!str_starts(str_of(url), str_of(scheme)) ||
+	    !str_starts(str_skip(str_of(url), strlen(scheme)), STR("://")) || strchr(url, '@')) {
+		return false;
+	}
+	for (size_t i = 0; i < COUNT(hosts); i++) {
+		struct str after = str_skip(rest, strlen(hosts[i]));
+		if (str_starts(rest, str_of(hosts[i])) &&
+		    (after.len == 0 || after.at[0] == ':' || after.at[0] == '/')) {
 			return true;
 		}
 	}
@@ -167,7 +172,7 @@ static bool set_login(struct transfer *t, const struct fetch_request *r, struct 
 	if (r->user == NULL || r->password == NULL) {
 		return true;
 	}
-	if (!str_starts(str_of(r->url), STR("https://")) && !is_loopback_url(r->url)) {
+	if (!str_starts(str_of(r->url), STR("https://")) && !fetch_url_is_local(r->url, "http")) {
 		return err_set(err, ERR_CONFIG,
 			       "a password goes only over https, or to this machine: %s", r->url);
 	}

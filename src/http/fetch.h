@@ -59,3 +59,5 @@ struct fetch_answer {
 NODISCARD bool fetch(const struct fetch_request *request, struct fetch_answer *answer,
 		     struct err *err);
 void fetch_answer_fini(struct fetch_answer *a);
+/* Whether a URL of that scheme ("http", "smtp") names this machine, where no TLS is needed. */
+bool fetch_url_is_local(const char *url, const char *scheme);

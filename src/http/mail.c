@@ -4,6 +4,7 @@
 
 #include "crypto/tls_guest.h"
 #include "http/curl_priv.h"
+#include "http/fetch.h"
 
 enum {
 	ADDRESS_MAX = 254, /* bytes (RFC 5321, 4.5.3.1.3) */
@@ -59,21 +60,6 @@ static size_t on_read(char *into, size_t size, size_t n, void *user)
 	return part.len;
 }
 
-static bool is_loopback(const char *url)
-{
-	static const char *const starts[] = {"smtp://127.0.0.1", "smtp://[::1]",
-					     "smtp://localhost"};
-
-	for (size_t i = 0; i < COUNT(starts); i++) {
-		struct str rest = str_skip(str_of(url), strlen(starts[i]));
-		if (str_starts(str_of(url), str_of(starts[i])) && strchr(url, '@') == NULL &&
-		    (rest.len == 0 || rest.at[0] == ':' || rest.at[0] == '/')) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static bool check(const struct mail_request *r, struct err *err)
 {
 	bool tls_url = str_starts(str_of(r->url), STR("smtps://"));
@@ -82,7 +68,7 @@ static bool check(const struct mail_request *r, struct err *err)
 		return err_set(err, ERR_CONFIG,
 			       "mail: the server must be smtp://host:port or smtps://host:port");
 	}
-	if (r->password != NULL && r->plain && !tls_url && !is_loopback(r->url)) {
+	if (r->password != NULL && r->plain && !tls_url && !fetch_url_is_local(r->url, "smtp")) {
 		return err_set(err, ERR_CONFIG,
 			       "mail: a password goes only over TLS, or to this machine");
 	}

@@ -413,6 +413,8 @@ static void a_bad_configuration_changes_nothing(void **state)
 	assert_err(alerts_configure(a, &c, &err), &err, ERR_CONFIG, "webhook.url");
 	c.webhook_url = "http://127.0.0.1.elsewhere.test/";
 	assert_err(alerts_configure(a, &c, &err), &err, ERR_CONFIG, "webhook.url");
+	c.webhook_url = "http://127.0.0.1:x@elsewhere.test/"; /* a user and a password */
+	assert_err(alerts_configure(a, &c, &err), &err, ERR_CONFIG, "webhook.url");
 	c = good;
 	c.mail_url = "smtp://mail.test";
 	assert_err(alerts_configure(a, &c, &err), &err, ERR_CONFIG, "mail.from");
