@@ -175,14 +175,21 @@ bool address_list_check(struct str list, struct err *err)
 
 bool address_is_own(const struct address *a)
 {
-	struct address any = *a;
-	struct sockaddr *name = (void *)any.bytes;
-	AUTO_FD int fd = socket(name->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} name = {.any.sa_family = AF_UNSPEC};
 
-	if (name->sa_family == AF_INET) {
-		((struct sockaddr_in *)(void *)any.bytes)->sin_port = 0;
-	} else if (name->sa_family == AF_INET6) {
-		((struct sockaddr_in6 *)(void *)any.bytes)->sin6_port = 0;
+	if (a->len < sizeof(sa_family_t) || a->len > sizeof name) {
+		return false;
 	}
-	return fd >= 0 && bind(fd, name, any.len) == 0;
+	memcpy(&name, a->bytes, a->len);
+	if (name.any.sa_family == AF_INET) {
+		name.v4.sin_port = 0;
+	} else if (name.any.sa_family == AF_INET6) {
+		name.v6.sin6_port = 0;
+	}
+	AUTO_FD int fd = socket(name.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return fd >= 0 && bind(fd, &name.any, a->len) == 0;
 }

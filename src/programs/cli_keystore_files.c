@@ -216,7 +216,7 @@ bool cli_keystore_import(struct cli_run *run, struct err *err)
 	AUTO_BUF struct buf file = BUF_SECRET(CONTAINER_FILE_MAX);
 	AUTO_BUF struct buf made = BUF_SECRET(BODY_MAX);
 	AUTO(json_free) struct json *json = NULL;
-	enum content content;
+	enum content content = CONTENT_CERTIFICATE;
 
 	if (!read_container(run, &file, err) ||
 	    !judge_content(run, buf_str(&file), &content, err)) {

@@ -10,8 +10,8 @@
 static void session_name(const struct directory_caller *c, struct session_user *user)
 {
 	*user = (struct session_user){.roles = c->user.roles};
-	snprintf(user->name, sizeof(user->name), "%s%s", c->is_service_key ? ":" : "",
-		 c->user.name);
+	snprintf(user->name, sizeof(user->name), "%s%.*s", c->is_service_key ? ":" : "",
+		 (int)sizeof(user->name) - 2, c->user.name);
 }
 
 static bool refuse(struct http_call *call)

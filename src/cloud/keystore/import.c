@@ -46,7 +46,8 @@ static void import_fini(struct import *in)
 
 static bool refuse_item(struct item *item, const char *reason)
 {
-	(void)snprintf(item->reason, sizeof(item->reason), "%s", reason);
+	(void)snprintf(item->reason, sizeof(item->reason), "%.*s", (int)sizeof(item->reason) - 1,
+		       reason);
 	return false;
 }
 

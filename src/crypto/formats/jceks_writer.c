@@ -13,7 +13,7 @@ enum {
 	UNDERSCORES_MAX = 8,
 };
 
-typedef char alias_text[JCEKS_ALIAS_MAX + 16];
+typedef char alias_text[JCEKS_ALIAS_MAX + 32]; /* room for underscores and any number */
 
 struct names {
 	struct map *taken;
