@@ -92,10 +92,9 @@ static bool make_draft(struct keystore *k, const struct keystore_change *c,
 	}
 	d->entry.flags = r->flags != NULL ? *r->flags : old->flags;
 	buf_add_str(&d->spki, buf_str(&content->spki));
-	const struct keys_binding from = keystore_binding(c->tenant, old, content->chain_sha256);
+	/* Judged over the chain as it is stored: that is what the new version would vouch for. */
+	const struct keys_entry entry = keystore_sealed_entry(c->tenant, content);
 	const struct keys_binding to = keystore_binding(c->tenant, &d->entry, d->chain_sha256);
-	const struct keys_entry entry = {buf_str(&content->wrapped), from,
-					 buf_str(&content->sealed)};
 	if (!keystore_data_key(k, c->tenant, c->now, &wrapped, err)) {
 		return false;
 	}
@@ -324,9 +323,7 @@ enum keystore_outcome keystore_csr(struct keystore *k, const struct keystore_cha
 			      e->alias);
 		return KEYSTORE_BAD;
 	}
-	const struct keys_entry entry = {buf_str(&content.wrapped),
-					 keystore_binding(c->tenant, e, content.chain_sha256),
-					 buf_str(&content.sealed)};
+	const struct keys_entry entry = keystore_sealed_entry(c->tenant, &content);
 	if (!k->keys.open(k->keys.user, &entry, buf_str(&content.spki), KEYS_FOR_CSR, &key, err)) {
 		(void)err_wrap(err, "entry %.100s", e->alias);
 		return KEYSTORE_FAILED;

@@ -125,28 +125,13 @@ void connection_entries_free(struct connection_entries *e)
 
 /* ---- what the test asks ---- */
 
-static struct keys_entry entry_of(const struct connection_entries *e,
-				  const struct keystore_content *c)
-{
-	return (struct keys_entry){
-		.wrapped = buf_str(&c->wrapped),
-		.binding =
-			keystore_binding(e->tenant, keystore_list_at(c->list, 0), c->chain_sha256),
-		.sealed = buf_str(&c->sealed)};
-}
-
 static bool is_whole(const struct connection_entries *e, const struct keystore_content *c)
 {
-	const struct keys_entry entry = entry_of(e, c);
+	const struct keys_entry entry = keystore_sealed_entry(e->tenant, c);
 	const struct str no_key = STR_NONE;
-	uint8_t hash[32];
 	bool good = false;
 	struct err err;
 
-	digest_sha256(buf_str(&c->chain), hash);
-	if (memcmp(hash, c->chain_sha256, sizeof(hash)) != 0) {
-		return false;
-	}
 	if (!e->k->keys.check(e->k->keys.user, &entry, &no_key, 1, &good, &err)) {
 		log_warning("an anchor could not be checked", LOG_ERR(&err));
 	}
@@ -194,7 +179,7 @@ static bool open_pair(void *user, size_t pair, struct key **out, struct err *err
 		return err_set(err, ERR_MISSING, "the key pair \"%s\" is gone meanwhile",
 			       e->pairs[pair].alias);
 	}
-	const struct keys_entry entry = entry_of(e, &c);
+	const struct keys_entry entry = keystore_sealed_entry(e->tenant, &c);
 	return e->k->keys.open(e->k->keys.user, &entry, buf_str(&c.spki), KEYS_FOR_TLS_CLIENT, out,
 			       err);
 }
