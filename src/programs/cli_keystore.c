@@ -432,3 +432,29 @@ bool cli_keystore_preview(struct cli_run *run, struct err *err)
 	cli_print(run, json_get(json, "items"));
 	return true;
 }
+
+/* What it met is printed either way; a problem is exit status 1, for scripts. */
+bool cli_keystore_test(struct cli_run *run, struct err *err)
+{
+	const struct cli_parsed *p = run->parsed;
+	AUTO_BUF struct buf path = BUF(CLI_PATH_MAX - 1);
+	AUTO_BUF struct buf body = BUF(CLI_BODY_MAX);
+	AUTO(json_free) struct json *json = NULL;
+	struct str text = STR_NONE, next = STR_NONE;
+	bool ok = false;
+
+	if (!cli_write_path(p->command, p->values, NULL, &path, err) ||
+	    !cli_write_body(p->command, p->values, &body, err) ||
+	    !cli_call(&run->session, "POST", path.at, buf_str(&body), &json, err)) {
+		return false;
+	}
+	cli_print(run, json);
+	if (json_get_bool(json, "ok", &ok) && ok) {
+		return true;
+	}
+	const struct json *problem = json_get(json, "problem");
+	if (!json_get_str(problem, "text", &text) || !json_get_str(problem, "next", &next)) {
+		text = STR("the connection failed");
+	}
+	return err_set(err, ERR_DENIED, "%.*s: %.*s", STR_ARGS(text), STR_ARGS(next));
+}

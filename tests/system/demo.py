@@ -17,6 +17,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import demo_keystore  # noqa: E402
 import demo_refresh  # noqa: E402
 from stage import Failure, Load, ProxyClient, equal, expect, wait_for  # noqa: E402
 from world import CLOUD, World, Ports  # noqa: E402
@@ -199,6 +200,7 @@ def walk(world):
     steps.step("the relay is restarted under load", story.restart)
     steps.step("certificate and tunnels are shown", story.show)
     demo_refresh.walk(steps, world)
+    demo_keystore.walk(steps, world)
     return steps
 
 
@@ -267,6 +269,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     world = World(options.build, folder=folder, ports=ports)
     demo_refresh.prepare(world)
+    demo_keystore.prepare(world)
     status = 1
     try:
         steps = walk(world)
