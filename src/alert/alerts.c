@@ -134,15 +134,26 @@ struct alerts *alerts_new(const struct alerts_settings *settings)
 	return a;
 }
 
+static void destroy(struct alerts *a)
+{
+	alerts_set_up_unref(a->set_up);
+	buf_fini(&a->metrics);
+	pthread_mutex_destroy(&a->lock);
+	free(a);
+}
+
 void alerts_free(struct alerts *a)
 {
 	if (a == NULL) {
 		return;
 	}
-	alerts_set_up_unref(a->set_up);
-	buf_fini(&a->metrics);
-	pthread_mutex_destroy(&a->lock);
-	free(a);
+	if (a->loop != NULL) {
+		loop_timer_cancel(a->loop, &a->timer);
+	}
+	a->ended = true;
+	if (!a->looking) {
+		destroy(a);
+	} /* else done() does, which is on its way to the loop */
 }
 
 void alerts_add_source(struct alerts *a, const struct alert_source *source)
@@ -401,9 +412,13 @@ static void run(struct job *job)
 static void done(struct job *job)
 {
 	struct look *l = CONTAINER_OF(job, struct look, job);
+	struct alerts *a = l->of;
 
-	l->of->looking = false;
 	free(l);
+	a->looking = false;
+	if (a->ended) {
+		destroy(a);
+	}
 }
 
 static void each_interval(struct loop_timer *t)

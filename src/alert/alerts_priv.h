@@ -37,6 +37,7 @@ struct alerts {
 	struct loop *loop;
 	struct jobs *jobs;
 	struct loop_timer timer;
+	bool ended; /* alerts_free() was called while a job was out */
 	bool looking;
 };
 
