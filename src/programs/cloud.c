@@ -328,13 +328,13 @@ static void on_signal(int number, void *user)
 	}
 	c->ending = true;
 	notify_send("STOPPING=1");
-	log_info("ending: tunnels and requests drain",
-		 LOG_INT("limit_ms", c->options.drain_timeout));
+	msec_t limit = daemon_drain_limit(c->monitor, c->options.drain_timeout);
+	log_info("ending: tunnels and requests drain", LOG_INT("limit_ms", limit));
 	/* Connectors that dial again find nobody, and then the next process, not one that leaves.
 	 */
 	close_server(&c->tunnels);
 	if (c->rooms.relay) {
-		relay_drain(c->rooms.relay, c->options.drain_timeout, drained, c);
+		relay_drain(c->rooms.relay, limit, drained, c);
 	} else {
 		drained(c);
 	}
@@ -432,7 +432,7 @@ static int serve(struct cloud *c, int control)
 
 int main(int argc, char **argv)
 {
-	struct cloud c = {.host = "relay", .argc = argc, .argv = argv};
+	struct cloud c = {.host = "relay", .monitor = getppid(), .argc = argc, .argv = argv};
 	struct err err;
 	int status = 0;
 

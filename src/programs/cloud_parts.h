@@ -47,7 +47,8 @@ struct cloud {
 	struct loop_timer hourly, end;
 	int64_t started_ms;
 	bool ending;
-	int argc; /* of main(): SIGHUP reads all settings again */
+	pid_t monitor; /* getppid() at the start */
+	int argc;      /* of main(): SIGHUP reads all settings again */
 	char **argv;
 	char host[256], token_url[300], relay_host[CLOUD_RELAY_HOST_MAX]; /* lent to the rooms */
 };

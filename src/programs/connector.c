@@ -352,9 +352,9 @@ static void on_signal(int number, void *user)
 	}
 	c->ending = true;
 	notify_send("STOPPING=1");
-	log_info("ending: tunnels and requests drain",
-		 LOG_INT("limit_ms", c->options.drain_timeout));
-	links_drain(c->links, c->options.drain_timeout, drained, c);
+	msec_t limit = daemon_drain_limit(c->monitor, c->options.drain_timeout);
+	log_info("ending: tunnels and requests drain", LOG_INT("limit_ms", limit));
+	links_drain(c->links, limit, drained, c);
 }
 
 static void connector_close(struct connector *c)
@@ -439,7 +439,7 @@ static int serve(struct connector *c, int control)
 
 int main(int argc, char **argv)
 {
-	struct connector c = {.argc = argc, .argv = argv};
+	struct connector c = {.monitor = getppid(), .argc = argc, .argv = argv};
 	struct daemon_place place = {0};
 	struct err err;
 	int status = 0;

@@ -48,7 +48,8 @@ struct connector {
 	struct loop_timer hourly, end;
 	int64_t started_ms;
 	bool ending;
-	int argc; /* of main(): SIGHUP reads all settings again */
+	pid_t monitor; /* getppid() at the start */
+	int argc;      /* of main(): SIGHUP reads all settings again */
 	char **argv;
 };
 

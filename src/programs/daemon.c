@@ -178,6 +178,11 @@ static bool become_user(const struct daemon_place *p, struct err *err)
 	return true;
 }
 
+msec_t daemon_drain_limit(pid_t monitor, msec_t limit)
+{
+	return getppid() == monitor || limit < DAEMON_ORPHAN_MS ? limit : DAEMON_ORPHAN_MS;
+}
+
 bool daemon_enclose(const struct daemon_place *p, struct err *err)
 {
 	const char *readable[READABLE_MAX];

@@ -24,6 +24,7 @@ struct daemon_place {
 
 enum {
 	DAEMON_EXIT_CONFIG = 2,
+	DAEMON_ORPHAN_MS = 500,
 	DAEMON_SETUP_CODE = 26, /* characters: 128 bits in base 32, and the NUL */
 };
 
@@ -47,6 +48,12 @@ NODISCARD bool daemon_setup_code(const char *state_dir, char code[static DAEMON_
 				 struct err *err);
 void daemon_show_code(const char *state_dir, const char *code);
 void daemon_forget_code(const char *state_dir);
+
+/*
+ * How long what is in flight may take to end. `monitor`: getppid() at the start. When the monitor
+ * was killed, whoever starts it again needs the ports: DAEMON_ORPHAN_MS then, else `limit`.
+ */
+msec_t daemon_drain_limit(pid_t monitor, msec_t limit);
 
 unsigned daemon_workers(uint32_t wanted); /* 0: one for each processor */
 /* A TLS configuration that changes live: what http_server_listen() asks for each connection. */
