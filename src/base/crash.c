@@ -40,7 +40,7 @@ static bool is_due(int dir, const char *name)
 		(void)!pwrite(fd, text, (size_t)len, 0);
 		return false;
 	}
-	return unlinkat(dir, "crash-at", 0) == 0; /* one process wins */
+	return renameat(dir, "crash-at", dir, "crash-was") == 0; /* one process wins */
 }
 
 void crash_point(const char *name)

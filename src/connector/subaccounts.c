@@ -1,5 +1,7 @@
 #include "connector/subaccounts_priv.h"
 
+#include "base/crash.h"
+
 #include <string.h>
 
 #include "net/address.h"
@@ -307,8 +309,10 @@ bool subaccounts_confirm(struct subaccounts *s, int64_t certificate_id, struct e
 {
 	const struct state_actor system = {.who = STR("system"), .from = STR("")};
 
+	CRASH_POINT("connector.tunnel.opened");
 	pthread_mutex_lock(&s->lock);
 	bool ok = state_certificate_confirm(s->settings.store, &system, certificate_id, err);
+	CRASH_POINT("connector.certificate.confirmed");
 	if (!ok && err->kind == ERR_MISSING) {
 		ok = true; /* confirmed before, or deleted meanwhile */
 	}

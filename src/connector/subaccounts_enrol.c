@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "store/change.h"
@@ -166,8 +167,11 @@ static bool prepare_key(struct visit *v, struct err *err)
 	if (found) {
 		return true;
 	}
-	return keys->generate(keys->user, &v->fresh.sealed, &v->fresh.spki, err) &&
-	       state_key_add(store, v->actor, v->host, v->uuid, buf_str(&v->fresh.sealed),
+	if (!keys->generate(keys->user, &v->fresh.sealed, &v->fresh.spki, err)) {
+		return false;
+	}
+	CRASH_POINT("connector.key.made");
+	return state_key_add(store, v->actor, v->host, v->uuid, buf_str(&v->fresh.sealed),
 			     buf_str(&v->fresh.spki), &v->fresh.id, err);
 }
 
@@ -240,14 +244,18 @@ static enum enrol_outcome get_certificate(struct visit *v, struct err *err)
 			KEYS_FOR_CSR, &csr_key, err)) {
 		return ENROL_FAILED;
 	}
+	CRASH_POINT("connector.key.stored");
 	outcome = enrol_certificate(&peer, &proof, csr_key, v->result, err);
 	if (outcome != ENROL_DONE) {
 		return judge_trust(v, outcome, err);
 	}
-	return state_certificate_received(v->s->settings.store, v->actor, v->fresh.id,
-					  buf_str(&v->result->chain), enrol_time(v->result), err)
-		       ? ENROL_DONE
-		       : ENROL_FAILED;
+	CRASH_POINT("connector.certificate.arrived");
+	if (!state_certificate_received(v->s->settings.store, v->actor, v->fresh.id,
+					buf_str(&v->result->chain), enrol_time(v->result), err)) {
+		return ENROL_FAILED;
+	}
+	CRASH_POINT("connector.certificate.stored");
+	return ENROL_DONE;
 }
 
 /* Who tried with what was not good enough; tries by the program itself are in the log of changes.
@@ -323,6 +331,7 @@ static enum enrol_outcome add(struct visit *v, const struct subaccount_edit *fac
 	if (outcome == ENROL_DONE && !write_row(v, facts, err)) {
 		outcome = ENROL_FAILED;
 	}
+	CRASH_POINT("connector.subaccount.stored");
 	return outcome;
 }
 
@@ -368,6 +377,7 @@ static enum enrol_outcome replace(struct visit *v, const char *what, struct err 
 	    !subaccounts_change(v->s, v->actor, what, v->host, v->uuid, apply_visit, v, err)) {
 		outcome = ENROL_FAILED;
 	}
+	CRASH_POINT("connector.subaccount.changed");
 	return outcome;
 }
 

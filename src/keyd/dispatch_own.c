@@ -1,3 +1,4 @@
+#include "base/crash.h"
 #include "crypto/cert.h"
 #include "crypto/seal.h"
 #include "keyd/dispatch_parts.h"
@@ -174,8 +175,11 @@ static bool issue_with(const struct dispatch *d, const struct keyring_key *k,
 	}
 	if (!facts_are_fair(facts, d->now(), err) ||
 	    !issuer_fits(k, facts, spki, issuer_der, err) ||
-	    !serials_add(d->serials, d->now(), facts, err) ||
-	    !issue_certificate(facts, spki, issuer_der, keyring_local(k), &der, err)) {
+	    !serials_add(d->serials, d->now(), facts, err)) {
+		return false;
+	}
+	CRASH_POINT("keyd.serial.listed");
+	if (!issue_certificate(facts, spki, issuer_der, keyring_local(k), &der, err)) {
 		return false;
 	}
 	wr_blob(out, buf_str(&der));

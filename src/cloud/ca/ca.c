@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 
+#include "base/crash.h"
 #include "base/random.h"
 #include "cloud/ca/ca_store.h"
 #include "cloud/directory/settings.h"
@@ -286,7 +287,12 @@ bool ca_issue_connector(struct ca *ca, const struct ca_connector *want, int64_t 
 			buf_str(&ca->issuing.sealed), buf_str(&ca->issuing.der), der, err)) {
 		return err_wrap(err, "issuing the certificate");
 	}
-	return record(ca, want, str_skip(buf_str(der), start), now, err);
+	CRASH_POINT("cloud.certificate.signed");
+	if (!record(ca, want, str_skip(buf_str(der), start), now, err)) {
+		return false;
+	}
+	CRASH_POINT("cloud.certificate.recorded");
+	return true;
 }
 
 /* ---- our own listeners ---- */

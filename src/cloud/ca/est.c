@@ -1,6 +1,7 @@
 #include "cloud/ca/est.h"
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "cloud/ca/est_body.h"
 #include "cloud/directory/authdata.h"
 #include "cloud/directory/owners.h"
@@ -193,6 +194,7 @@ static void issue(struct http_call *call, struct enrolment *e, const char *issue
 				    .csr = &e->csr,
 				    .issued_to = issued_to};
 
+	CRASH_POINT("cloud.enrolment.proven");
 	if (!ca_issue_connector(ca_of(call), &want, clock_unix(), &der, &err)) {
 		http_problem_err(call, &err);
 		return;

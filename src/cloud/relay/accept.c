@@ -1,5 +1,6 @@
 /* Who is let in: the PTTH request judged, the location claimed, the connection handed over. */
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "cloud/directory/certificates.h"
 #include "cloud/directory/claims.h"
@@ -464,6 +465,7 @@ static bool note_arrival(struct http_call *call, struct relay *r, const struct p
 	}
 	note_version(call->head, seen.version, sizeof(seen.version));
 	address_format(&call->peer, seen.address, sizeof(seen.address));
+	CRASH_POINT("cloud.tunnel.admitted");
 	if (!directory_certificate_confirm(r->settings.store, str_of(call->peer_cert->serial),
 					   clock_unix(), atomic_load(&r->grace_s), &err) ||
 	    !directory_connector_seen(r->settings.store, &seen, clock_unix(), &err) ||
@@ -471,6 +473,7 @@ static bool note_arrival(struct http_call *call, struct relay *r, const struct p
 		refuse_later(call, "2", &err);
 		return false;
 	}
+	CRASH_POINT("cloud.certificate.confirmed");
 	return true;
 }
 
