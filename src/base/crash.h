@@ -4,8 +4,8 @@
  * -Dcrash_points=true (debug builds have them); in a release CRASH_POINT() is nothing.
  *
  * A test writes "name" or "name 3" (the third time) into the file "crash-at" of the program's
- * folder. The process that comes to that point takes the file away, so that it happens once, adds
- * the name to "crash-hit" and is gone: no handler, no flush, no unlock.
+ * folder. The process that comes to that point renames the file to "crash-was", so that it happens
+ * once, adds the name to "crash-hit" and is gone: no handler, no flush, no unlock.
  *
  * `grep -rn CRASH_POINT src` lists them; the system tests name them and see each hit.
  */
