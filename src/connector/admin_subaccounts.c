@@ -191,9 +191,8 @@ static void answer_untrusted(struct http_call *call, const struct enrol_result *
 	jsonw_key_text(&w, "type", "ILLEGAL_STATE");
 	jsonw_key(&w, "message");
 	jsonw_str(&w, str_of(arena_printf(call->arena,
-					  "%s. Compare the fingerprint of its root, %s, and repeat "
-					  "the request with it as rootFingerprint",
-					  err->text, why->root_sha256)));
+					  "%s. Confirm it as rootFingerprint (--root-fingerprint)",
+					  err->text)));
 	jsonw_key_text(&w, "rootFingerprint", why->root_sha256);
 	jsonw_object_end(&w);
 	http_answer_json(call, 409);

@@ -127,8 +127,8 @@ static enum enrol_outcome not_reached(const struct enrol_peer *peer, const struc
 	memcpy(out->root_sha256, a->peer_root_sha256, sizeof(out->root_sha256));
 	(void)err_set(err, ERR_CONFLICT,
 		      "the certificate of %s is not trusted; nothing was sent. The public key of "
-		      "its root has the SHA-256 %s: compare it with what the cloud console shows "
-		      "and confirm it. If it differs, something in between opens TLS",
+		      "its root has the SHA-256 %s: compare it with the one of the cloud console; "
+		      "if it differs, something in between opens TLS",
 		      peer->region_host, out->root_sha256);
 	return ENROL_UNTRUSTED;
 }

@@ -109,7 +109,9 @@ bool cli_cert_list(struct cli_run *run, struct err *err)
 		return true;
 	}
 	return err_set(err, ERR_DENIED, "%zu certificate%s %s%s", l.near, l.near == 1 ? "" : "s",
-		       l.limited ? "expired or expire within " : "need to be looked after",
+		       l.limited     ? "expired or expire within "
+		       : l.near == 1 ? "needs to be looked after"
+				     : "need to be looked after",
 		       l.limited ? within : "");
 }
 

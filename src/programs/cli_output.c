@@ -95,7 +95,7 @@ static size_t width_of(struct str s)
 }
 
 struct table {
-	struct str names[COLUMNS_MAX]; /* the path's last part, as a heading */
+	struct str names[COLUMNS_MAX]; /* headings */
 	struct str paths[COLUMNS_MAX];
 	size_t widths[COLUMNS_MAX];
 	size_t n;
@@ -110,14 +110,31 @@ static void add_cell(struct buf *out, const struct json *row, struct str path)
 	buf_add_str(out, cell.len ? buf_str(&cell) : STR("-"));
 }
 
+static struct str last_part(struct str path)
+{
+	size_t dot = str_find_last(path, '.');
+	return dot < path.len ? str_skip(path, dot + 1) : path;
+}
+
+/* The last part of a path, unless another column ends so too. */
+static struct str heading(const char *columns, struct str path)
+{
+	struct str rest = str_of(columns), other;
+	struct str name = last_part(path);
+	size_t same = 0;
+
+	while (str_next_listed(&rest, &other)) {
+		same += str_eq(last_part(other), name);
+	}
+	return same > 1 ? path : name;
+}
+
 static struct table lay_out(const struct json *rows, const char *columns)
 {
 	struct table t = {0};
 	struct str rest = str_of(columns);
 	while (t.n < COLUMNS_MAX && str_next_listed(&rest, &t.paths[t.n])) {
-		size_t dot = str_find_last(t.paths[t.n], '.');
-		t.names[t.n] =
-			dot < t.paths[t.n].len ? str_skip(t.paths[t.n], dot + 1) : t.paths[t.n];
+		t.names[t.n] = heading(columns, t.paths[t.n]);
 		t.widths[t.n] = t.names[t.n].len;
 		for (size_t i = 0; i < json_count(rows); i++) {
 			AUTO_BUF struct buf cell = BUF(CELL_MAX);
@@ -134,7 +151,8 @@ static struct table lay_out(const struct json *rows, const char *columns)
 static void pad(struct buf *out, size_t from, size_t width)
 {
 	size_t have = width_of(str_skip(buf_str(out), from));
-	for (; have < width + 2; have++) {
+	buf_add_str(out, STR("  ")); /* behind a cell that is wider than its column too */
+	for (; have < width; have++) {
 		buf_add_c(out, ' ');
 	}
 }

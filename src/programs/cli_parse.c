@@ -78,8 +78,10 @@ static bool take_argument(struct cli_parsed *p, const char *word, struct err *er
 			return true;
 		}
 	}
-	return err_set(err, ERR_CONFIG, "%s is one word too many for \"%s\"", word,
-		       p->command->words);
+	bool is_value = strcmp(word, "on") == 0 || strcmp(word, "off") == 0;
+	return err_set(err, ERR_CONFIG, "%s is one word too many for \"%s\"%s%s", word,
+		       p->command->words, is_value ? ": a switch is written --name=" : "",
+		       is_value ? word : "");
 }
 
 /* The row that `--name` sets; a secret is named with -file behind it. */

@@ -74,6 +74,8 @@ TEST(wrong_usage_says_what_is_wrong)
 	assert_wrong("no command \"cloud fly\"", &p, parse(&p, &e, "cloud", "fly", NULL), &e);
 	assert_wrong("needs VIRTUAL", &p, parse(&p, &e, "mapping", "delete", "S", NULL), &e);
 	assert_wrong("one word too many", &p, parse(&p, &e, "subaccount", "list", "x", NULL), &e);
+	assert_wrong("written --name=off", &p, parse(&p, &e, "subaccount", "list", "off", NULL),
+		     &e);
 	assert_wrong("no option --colour", &p,
 		     parse(&p, &e, "subaccount", "list", "--colour", NULL), &e);
 	assert_wrong("needs --name", &p, parse(&p, &e, "cloud", "service-key", "create", "S", NULL),
