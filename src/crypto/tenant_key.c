@@ -127,6 +127,17 @@ const char *local_key_type(const struct local_key *k)
 	return ossl_key_kind(ossl_local_key(k));
 }
 
+bool tenant_key_type(struct str spki, const char **type, struct err *err)
+{
+	AUTO(EVP_PKEY_free) EVP_PKEY *pkey = ossl_tenant_public_key(spki, err);
+
+	if (pkey == NULL) {
+		return false;
+	}
+	*type = ossl_key_kind(pkey);
+	return true;
+}
+
 /* ---- which keys are made ---- */
 
 /* The names of spec/keystore.md 1.2, and those of OpenSSL where they differ. */

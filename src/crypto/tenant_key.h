@@ -25,6 +25,8 @@ NODISCARD bool local_key_generate_named(const char *type, unsigned bits, const c
 NODISCARD bool local_key_read_tenant(struct str der, struct local_key **out, struct err *err);
 /* "RSA", "RSASSA-PSS", "DSA", "EC", "Ed25519", "Ed448". */
 const char *local_key_type(const struct local_key *k);
+/* The same of a public key. ERR_CONFIG when it is none that tenants may bring. */
+NODISCARD bool tenant_key_type(struct str spki, const char **type, struct err *err);
 
 /* A signature algorithm as it is asked for: "SHA-256/RSA", "SHA256/RSA", "SHA256withRSA", … */
 struct signature_algorithm {

@@ -85,7 +85,7 @@ static const struct dispatch_row table[KEYS_OPERATIONS] = {
 			       dispatch_entry_rebind},
 	[KEYS_ENTRIES_CHECK] = {2 + ENTRY_LEAST + 4, ALL, dispatch_entries_check},
 	[KEYS_MAC_MAKE] = {TENANT_LEAST + WRAPPED_LEAST + LABEL_LEAST + 4, ALL, dispatch_mac},
-	[KEYS_STAGE_BEGIN] = {4 + 4, 4 + 4 + KEYS_STAGE_PASSWORD_MAX, dispatch_stage_begin},
+	[KEYS_STAGE_BEGIN] = {4 + 1 + 4, 4 + 1 + 4 + KEYS_STAGE_PASSWORD_MAX, dispatch_stage_begin},
 	[KEYS_STAGE_DATA] = {4 + 1, 4 + KEYS_STAGE_PART_MAX, dispatch_stage_data},
 	[KEYS_STAGE_OPEN] = {0, 0, dispatch_stage_open},
 	[KEYS_STAGE_GENERATE] = {4 + 1 + 4 + 4, 4 + WORKER_TYPE_MAX + 4 + 4 + WORKER_CURVE_MAX,

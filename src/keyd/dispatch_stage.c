@@ -14,13 +14,15 @@ enum keys_status dispatch_stage_begin(const struct dispatch *d, struct rd *in,
 				      struct buf *out UNUSED, struct err *err)
 {
 	uint32_t total = rd_u32(in);
+	uint8_t lone_keys = rd_u8(in);
 	struct str password = rd_blob(in, KEYS_STAGE_PASSWORD_MAX);
 
-	if (!rd_done(in)) {
+	if (!rd_done(in) || lone_keys > 1) {
 		return dispatch_malformed(err);
 	}
-	return may_stage(d, err) && stage_begin(d->stage, total, password, err) ? KEYS_OK
-										: KEYS_REFUSED;
+	return may_stage(d, err) && stage_begin(d->stage, total, lone_keys != 0, password, err)
+		       ? KEYS_OK
+		       : KEYS_REFUSED;
 }
 
 enum keys_status dispatch_stage_data(const struct dispatch *d, struct rd *in,

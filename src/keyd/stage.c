@@ -79,7 +79,8 @@ static bool start(struct stage *s, const struct buf *head, struct err *err)
 	return fail(s);
 }
 
-bool stage_begin(struct stage *s, uint32_t total, struct str password, struct err *err)
+bool stage_begin(struct stage *s, uint32_t total, bool lone_keys, struct str password,
+		 struct err *err)
 {
 	AUTO_BUF struct buf head = BUF_SECRET(KIB(4));
 
@@ -89,6 +90,7 @@ bool stage_begin(struct stage *s, uint32_t total, struct str password, struct er
 	}
 	wr_u8(&head, WORKER_OPEN);
 	wr_u32(&head, total);
+	wr_u8(&head, lone_keys);
 	wr_blob(&head, password);
 	if (buf_failed(&head)) {
 		return err_set(err, ERR_LIMIT, "the password is too long");

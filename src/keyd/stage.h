@@ -22,7 +22,8 @@ DEFINE_AUTO(stage_free, struct stage *)
 void stage_clear(struct stage *s);
 bool stage_is_used(const struct stage *s); /* begun, or with something in it */
 
-NODISCARD bool stage_begin(struct stage *s, uint32_t total, struct str password, struct err *err);
+NODISCARD bool stage_begin(struct stage *s, uint32_t total, bool lone_keys, struct str password,
+			   struct err *err);
 NODISCARD bool stage_add(struct stage *s, struct str bytes, struct err *err);
 /* What became of it. When it is false the container could not be read, for the reason in err. */
 struct stage_result {

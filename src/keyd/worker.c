@@ -135,12 +135,13 @@ static void write_opened(struct container *c, struct buf *result)
 	}
 }
 
-void worker_open(struct str bytes, struct str password, struct buf *result)
+void worker_open(struct str bytes, bool lone_keys, struct str password, struct buf *result)
 {
+	const struct container_limits limits = {.lone_keys = lone_keys};
 	AUTO(container_free) struct container *c = NULL;
 	struct err err = {.kind = ERR_NONE};
 
-	if (container_open(bytes, &password, NULL, &c, &err) != CONTAINER_OPENED) {
+	if (container_open(bytes, &password, &limits, &c, &err) != CONTAINER_OPENED) {
 		write_bad(result, container_detect(bytes), &err);
 		return;
 	}
@@ -237,6 +238,7 @@ static bool next_packet(int fd, struct buf *packet)
 static bool do_open(int fd, struct rd *in, struct buf *result)
 {
 	uint32_t total = rd_u32(in);
+	bool lone_keys = rd_u8(in) != 0;
 	struct str password = rd_blob(in, CONTAINER_PASSWORD_MAX);
 	AUTO_BUF struct buf secret = BUF_SECRET(CONTAINER_PASSWORD_MAX);
 	AUTO_BUF struct buf bytes = BUF_SECRET(KEYS_STAGE_BYTES_MAX);
@@ -255,7 +257,7 @@ static bool do_open(int fd, struct rd *in, struct buf *result)
 	if (bytes.len != total || buf_failed(&bytes)) {
 		return false;
 	}
-	worker_open(buf_str(&bytes), buf_str(&secret), result);
+	worker_open(buf_str(&bytes), lone_keys, buf_str(&secret), result);
 	return true;
 }
 

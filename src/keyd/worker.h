@@ -6,7 +6,8 @@
  *
  * Its job comes over its socket, the result goes back there:
  *
- *   open      u8 1, u32 bytes of the container, blob password; then its bytes, packet by packet
+ *   open      u8 1, u32 bytes of the container, u8 1: lone keys too, blob password; then its
+ *             bytes, packet by packet
  *   generate  u8 2, blob type, u32 bits, blob curve
  *
  *   result    u8 reaction (0 good, else 1 + enum keys_reaction), u32 enum container_format, then
@@ -30,5 +31,5 @@ enum {
 NODISCARD bool worker_prepare(struct err *err);
 _Noreturn void worker_run(int fd);
 /* The job itself, without limits: for the tests and the fuzzer. Appends the result. */
-void worker_open(struct str bytes, struct str password, struct buf *result);
+void worker_open(struct str bytes, bool lone_keys, struct str password, struct buf *result);
 void worker_generate(struct str type, uint32_t bits, struct str curve, struct buf *result);

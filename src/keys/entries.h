@@ -124,6 +124,10 @@ struct keys_stage; /* an open one, or the free function's NULL */
  */
 NODISCARD bool keys_stage_open(struct keys_client *c, struct str bytes, struct str password,
 			       unsigned *format, struct keys_stage **out, struct err *err);
+/* The same, where private keys without a certificate are taken too: key pairs with an empty chain.
+ */
+NODISCARD bool keys_stage_open_keys(struct keys_client *c, struct str bytes, struct str password,
+				    unsigned *format, struct keys_stage **out, struct err *err);
 /* One fresh key. `type` "RSA" with bits, or "EC" with a curve (spec 1.2's names) or bits. */
 NODISCARD bool keys_stage_generate(struct keys_client *c, const char *type, unsigned bits,
 				   const char *curve, struct keys_stage **out, struct err *err);
@@ -135,7 +139,7 @@ struct keys_staged {
 	enum keys_entry_kind kind;
 	struct str alias;        /* as suggested by the container; may be empty */
 	struct str spki;         /* of a key pair */
-	size_t n_chain;          /* certificates, leaf first; 0 for a generated key */
+	size_t n_chain;          /* certificates, leaf first; 0 for a generated or a lone key */
 	const struct str *chain; /* DER */
 	const char *problem;
 	const char *warning; /* "weak: …" or NULL */

@@ -60,9 +60,9 @@ enum keys_operation {
 
 	/* Staging, on one socket (keyd/stage.h). A "result" is u8 reaction (0 good, else 1 + enum
 	   keys_reaction), u32 format, then bad: reason; good: u32 items, u32 bytes of facts. */
-	KEYS_STAGE_BEGIN,     /* u32 bytes of the container, password → nothing */
-	KEYS_STAGE_DATA,      /* the next part of it → nothing */
-	KEYS_STAGE_OPEN,      /* → result */
+	KEYS_STAGE_BEGIN, /* u32 bytes of the container, u8 1: lone keys too, password → nothing */
+	KEYS_STAGE_DATA,  /* the next part of it → nothing */
+	KEYS_STAGE_OPEN,  /* → result */
 	KEYS_STAGE_GENERATE,  /* type, u32 bits, curve → result */
 	KEYS_STAGE_FACTS,     /* u32 offset → the next part of the facts (keys/facts.h) */
 	KEYS_STAGE_SELF_SIGN, /* u32 item, name (7 blobs), digest, u64 from, u64 to, 16 bytes serial

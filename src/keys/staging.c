@@ -141,13 +141,23 @@ static bool take_result(struct keys_stage *s, const struct buf *answer, unsigned
 	return (rd_done(&in) || keys_bad_answer(err)) && fetch_facts(s, n, len, err);
 }
 
-static bool upload(struct keys_stage *s, struct str bytes, struct str password, struct err *err)
+/* What a stage is made of: bytes, or the kind of a fresh key. */
+struct content {
+	struct str bytes, password;
+	bool lone_keys;
+	const struct buf *generate; /* NULL: the bytes */
+	unsigned format;
+};
+
+static bool upload(struct keys_stage *s, const struct content *from, struct err *err)
 {
+	struct str bytes = from->bytes;
 	AUTO_BUF struct buf request = BUF_SECRET(KEYS_MESSAGE_MAX);
 
 	wr_u8(&request, KEYS_STAGE_BEGIN);
 	wr_u32(&request, (uint32_t)bytes.len);
-	wr_blob(&request, password);
+	wr_u8(&request, from->lone_keys);
+	wr_blob(&request, from->password);
 	if (!ask_for_nothing(s, &request, err)) {
 		return false;
 	}
@@ -164,30 +174,22 @@ static bool upload(struct keys_stage *s, struct str bytes, struct str password, 
 	return true;
 }
 
-static bool open_once(struct keys_stage *s, struct str bytes, struct str password, unsigned *format,
-		      struct err *err)
+static bool open_once(struct keys_stage *s, struct content *from, struct err *err)
 {
 	AUTO_BUF struct buf request = BUF(16);
 	AUTO_BUF struct buf answer = BUF(ANSWER_SMALL);
 
 	wr_u8(&request, KEYS_STAGE_OPEN);
-	return upload(s, bytes, password, err) && ask(s, &request, &answer, err) &&
-	       take_result(s, &answer, format, err);
+	return upload(s, from, err) && ask(s, &request, &answer, err) &&
+	       take_result(s, &answer, &from->format, err);
 }
-
-/* What a stage is made of: bytes, or the kind of a fresh key. */
-struct content {
-	struct str bytes, password;
-	const struct buf *generate; /* NULL: the bytes */
-	unsigned format;
-};
 
 static bool fill(struct keys_stage *s, struct content *from, struct err *err)
 {
 	AUTO_BUF struct buf answer = BUF(ANSWER_SMALL);
 
 	if (from->generate == NULL) {
-		return open_once(s, from->bytes, from->password, &from->format, err);
+		return open_once(s, from, err);
 	}
 	return ask(s, from->generate, &answer, err) && take_result(s, &answer, &from->format, err);
 }
@@ -216,23 +218,37 @@ static bool make_stage(struct keys_client *c, struct content *from, struct keys_
 	return false;
 }
 
+static bool stage_container(struct keys_client *c, struct content *from, unsigned *format,
+			    struct keys_stage **out, struct err *err)
+{
+	*format = 0;
+	if (from->bytes.len > KEYS_STAGE_BYTES_MAX) {
+		return err_set(err, ERR_LIMIT, "a container of more than %d bytes",
+			       KEYS_STAGE_BYTES_MAX);
+	}
+	if (from->password.len > KEYS_STAGE_PASSWORD_MAX) {
+		return err_set(err, ERR_LIMIT, "a password of more than %d bytes",
+			       KEYS_STAGE_PASSWORD_MAX);
+	}
+	bool ok = make_stage(c, from, out, err);
+	*format = from->format;
+	return ok;
+}
+
 bool keys_stage_open(struct keys_client *c, struct str bytes, struct str password, unsigned *format,
 		     struct keys_stage **out, struct err *err)
 {
 	struct content from = {.bytes = bytes, .password = password};
 
-	*format = 0;
-	if (bytes.len > KEYS_STAGE_BYTES_MAX) {
-		return err_set(err, ERR_LIMIT, "a container of more than %d bytes",
-			       KEYS_STAGE_BYTES_MAX);
-	}
-	if (password.len > KEYS_STAGE_PASSWORD_MAX) {
-		return err_set(err, ERR_LIMIT, "a password of more than %d bytes",
-			       KEYS_STAGE_PASSWORD_MAX);
-	}
-	bool ok = make_stage(c, &from, out, err);
-	*format = from.format;
-	return ok;
+	return stage_container(c, &from, format, out, err);
+}
+
+bool keys_stage_open_keys(struct keys_client *c, struct str bytes, struct str password,
+			  unsigned *format, struct keys_stage **out, struct err *err)
+{
+	struct content from = {.bytes = bytes, .password = password, .lone_keys = true};
+
+	return stage_container(c, &from, format, out, err);
 }
 
 bool keys_stage_generate(struct keys_client *c, const char *type, unsigned bits, const char *curve,

@@ -146,6 +146,69 @@ def case_key_pair(world):
     equal(t.generate("badly", ValidNotAfter="tomorrow").status, 400, "no date")
 
 
+def make_key(world, name, *command):
+    openssl(command[0], "-out", f"{world.files}/{name}", *command[1:])
+    with open(f"{world.files}/{name}", "rb") as file:
+        return file.read()
+
+
+def case_lone_keys(world):
+    """a private key without a certificate is wrapped in one of its own: RSA, EC, encrypted; OpenSSH's form is not read"""
+    t = world.tenant
+    plain, rsa = f"{world.files}/lone.pkcs8", f"{world.files}/lone.pkcs1"
+    lock = ("-aes256", "-passout", "pass:Lk7-vale")
+    ec = make_key(world, "lone.sec1", "ecparam", "-genkey", "-noout", "-name", "secp384r1")
+    forms = {
+        "pkcs8": (make_key(world, "lone.pkcs8", "genrsa", "2048"), "", "RSA"),
+        "pkcs1": (make_key(world, "lone.pkcs1", "rsa", "-traditional", "-in", plain), "", "RSA"),
+        "pkcs1 locked": (make_key(world, "lone.1l", "rsa", "-traditional", "-in", rsa, *lock), "Lk7-vale", "RSA"),
+        "pkcs8 locked": (make_key(world, "lone.8l", "pkcs8", "-topk8", "-v2", "aes256", "-passout", "pass:Lk7-vale",
+                                  "-in", plain), "Lk7-vale", "RSA"),
+        "sec1": (ec, "", "EC"),
+        "sec1 locked": (make_key(world, "lone.sl", "ec", "-in", f"{world.files}/lone.sec1", *lock), "Lk7-vale", "EC"),
+    }
+    expect(b"BEGIN RSA PRIVATE" in forms["pkcs1"][0] and b"Proc-Type: 4,ENCRYPTED" in forms["pkcs1 locked"][0] and
+           b"BEGIN ENCRYPTED PRIVATE" in forms["pkcs8 locked"][0] and b"BEGIN EC PRIVATE" in ec, "what openssl wrote")
+    for name, (key, password, kind) in forms.items():
+        body = {"Hexalias": "00", "Alias": name, "SSHFile": b64(key), "Password": password, "CommonName": "lone",
+                "Organization": "A, B", "Country": "DE"}
+        answer = t.write("POST", "/SSHKeyGenerationRequests", body)
+        equal((answer.status, answer.json()), (200, {"d": {"Alias": name}}), name)
+        entry = t.entries()[name]
+        equal((entry["Type"], entry["KeyType"], entry["SubjectDN"] == entry["IssuerDN"]), ("Key Pair", kind, True), name)
+        days = (int(entry["ValidNotAfter"][6:-2]) - int(entry["ValidNotBefore"][6:-2])) / 86400000
+        expect(3650 <= days <= 3654, f"ten years, not {days} days")
+        equal(entry["SignatureAlgorithm"], "SHA256with" + {"EC": "ECDSA"}.get(kind, kind), name)
+        made = t.must("GET", f"/KeystoreEntries('{hexed(name)}')/Certificate/$value").body
+        equal(openssl("x509", "-noout", "-pubkey", text=made),
+              subprocess.run(["openssl", "pkey", "-pubout", "-passin", "pass:" + password], input=key,
+                             capture_output=True, check=True).stdout.decode(), f"the same key: {name}")
+        if password:
+            body.update(Alias="locked", Password="wrong")
+            equal(t.write("POST", "/SSHKeyGenerationRequests", body).status, 400, f"a wrong password: {name}")
+    body = {"Hexalias": "00", "Alias": "rsa file", "RSAFile": b64(forms["pkcs1"][0]), "CommonName": "lone",
+            "SignatureAlgorithm": "SHA512/RSA", "ValidNotBefore": "/Date(1798761600000)/",
+            "ValidNotAfter": "/Date(1862006400000)/"}
+    path = "/RSAKeyGenerationRequests"
+    equal(t.write("POST", path, body).status, 204, "an RSA key")
+    entry = t.entries()["rsa file"]
+    equal((entry["SignatureAlgorithm"], entry["ValidNotBefore"], entry["ValidNotAfter"]),
+          ("SHA512withRSA", "/Date(1798761600000)/", "/Date(1862006400000)/"), "as it was asked for")
+    equal(t.write("POST", path, body).status, 400, "taken")
+    body["Alias"] = "other"
+    equal(t.write("POST", path, {**body, "SignatureAlgorithm": "SHA256/ECDSA"}).status, 400, "another kind of key")
+    equal(t.write("POST", path, {**body, "CommonName": ""}).status, 400, "no name")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", world.files + "/ssh-own"], check=True)
+    with open(world.files + "/ssh-own", "rb") as file:
+        answer = t.write("POST", path, {**body, "RSAFile": b64(file.read())})
+    equal(answer.status, 415, "OpenSSH's own form")
+    expect("PKCS#12" in error_of(answer)[1], f"415 names what is read: {answer}")
+    answer = t.write("POST", "/KeyPairResources", {"Hexalias": "00", "Alias": "other", "Password": "",
+                                                   "Resource": b64(forms["pkcs8"][0])})
+    equal(answer.status, 400, "a key pair needs its certificate")
+    expect("other" not in t.entries() and "locked" not in t.entries(), "nothing of what was refused")
+
+
 def case_downloads(world):
     """downloads are public, have the documented names, and real programs read them"""
     t = world.tenant

@@ -228,23 +228,31 @@ static const struct keys_staged *find_lone_key(struct keystore *k, struct keys_s
 	return NULL;
 }
 
+/* The default for RSA is SHA-256 here (spec/keystore.md 1.3), and not that of created ones. */
+static bool choose_algorithm(const struct making *m, struct str spki,
+			     struct signature_algorithm *out, struct err *err)
+{
+	const char *type;
+	char signature[64];
+
+	if (!tenant_key_type(spki, &type, err) ||
+	    !copy_text(m->request->signature, "signature algorithm", signature, sizeof(signature),
+		       err)) {
+		return false;
+	}
+	bool rsa = strncmp(type, "RSA", 3) == 0;
+	return signature_algorithm_read(signature[0] == '\0' && rsa ? "SHA256/RSA" : signature,
+					type, out, err);
+}
+
 static enum keystore_outcome put_staged_key(const struct making *m, struct keys_stage *stage,
 					    struct err *err)
 {
 	struct signature_algorithm algorithm;
-	char signature[64];
 	size_t item = 0;
 
-	if (find_lone_key(m->k, stage, &item, err) == NULL ||
-	    !copy_text(m->request->signature, "signature algorithm", signature, sizeof(signature),
-		       err)) {
-		return KEYSTORE_BAD;
-	}
-	/* The default fits every key type: the child looks at the key (spec: SHA-256/RSA). */
-	(void)snprintf(algorithm.digest, sizeof(algorithm.digest), "SHA256");
-	char type[16] = "";
-	(void)snprintf(type, sizeof(type), "%.*s", STR_ARGS(m->request->key_type));
-	if (signature[0] != '\0' && !signature_algorithm_read(signature, type, &algorithm, err)) {
+	const struct keys_staged *key = find_lone_key(m->k, stage, &item, err);
+	if (key == NULL || !choose_algorithm(m, key->spki, &algorithm, err)) {
 		return KEYSTORE_BAD;
 	}
 	return put_made(m, stage, item, algorithm.digest, err);
@@ -268,7 +276,7 @@ enum keystore_outcome keystore_put_key(struct keystore *k, const struct keystore
 			     keystore_limits_of(k).key_pair_bytes, err)) {
 		return KEYSTORE_LIMIT;
 	}
-	if (!k->keys.stage_open(k->keys.user, bytes, password, &format, &stage, err)) {
+	if (!k->keys.stage_open_keys(k->keys.user, bytes, password, &format, &stage, err)) {
 		return keystore_stage_outcome(format, err);
 	}
 	outcome = put_staged_key(&m, stage, err);

@@ -42,6 +42,12 @@ static bool stage_open(void *user, struct str bytes, struct str password, unsign
 	return keys_stage_open(user, bytes, password, format, out, err);
 }
 
+static bool stage_open_keys(void *user, struct str bytes, struct str password, unsigned *format,
+			    struct keys_stage **out, struct err *err)
+{
+	return keys_stage_open_keys(user, bytes, password, format, out, err);
+}
+
 static bool stage_generate(void *user, const char *type, unsigned bits, const char *curve,
 			   struct keys_stage **out, struct err *err)
 {
@@ -65,6 +71,7 @@ struct keystore_keys keystore_keys_of(struct keys_client *client)
 		.check = check,
 		.open = open_key,
 		.stage_open = stage_open,
+		.stage_open_keys = stage_open_keys,
 		.stage_generate = stage_generate,
 		.stage_count = keys_stage_count,
 		.stage_item = keys_stage_item,

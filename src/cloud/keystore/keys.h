@@ -20,6 +20,8 @@ struct keystore_keys {
 		     enum keys_purpose purpose, struct key **out, struct err *err);
 	bool (*stage_open)(void *user, struct str bytes, struct str password, unsigned *format,
 			   struct keys_stage **out, struct err *err);
+	bool (*stage_open_keys)(void *user, struct str bytes, struct str password, unsigned *format,
+				struct keys_stage **out, struct err *err);
 	bool (*stage_generate)(void *user, const char *type, unsigned bits, const char *curve,
 			       struct keys_stage **out, struct err *err);
 	size_t (*stage_count)(const struct keys_stage *stage);

@@ -300,7 +300,7 @@ static void make_alias(struct assembly *a, struct container_item *item)
 {
 	char cn[CONTAINER_ALIAS_MAX + 1];
 
-	if (item->kind == CONTAINER_SKIPPED || item->alias[0] != '\0' ||
+	if (item->kind == CONTAINER_SKIPPED || item->alias[0] != '\0' || item->n_chain == 0 ||
 	    !common_name(item->chain[0], cn)) {
 		return;
 	}
@@ -332,11 +332,11 @@ static void add_key(struct assembly *a, struct gather_key *k)
 
 	item->kind = CONTAINER_KEY_PAIR;
 	item->key = BUF_SECRET(KIB(16));
-	if (leaf == NONE) {
+	if (leaf == NONE && !a->g->limits.lone_keys) {
 		skip_item(item, CONTAINER_NO_CERTIFICATE, "a private key without a certificate");
 	} else if (!ossl_write_pkcs8(k->pkey, &item->key, &err)) {
 		skip_item(item, CONTAINER_KEY_REFUSED, err.text);
-	} else {
+	} else if (leaf != NONE) {
 		build_chain(a, (size_t)leaf, item);
 	}
 	if (leaf != NONE && name == NULL && !bad) {

@@ -66,13 +66,17 @@ enum {
 	CONTAINER_PASSWORD_MAX = 512, /* bytes of UTF-8 */
 };
 
-/* What a hostile file could size. A zero field means the default above. */
+/* What a hostile file could size, a zero field meaning the default above, and what is asked of it.
+ */
 struct container_limits {
 	size_t file_bytes;
 	uint64_t iterations; /* 2^31 of them would be a quarter of an hour */
 	size_t entries;
 	uint64_t key_work; /* a few keys of 16384 bits would hold a core for minutes */
 	unsigned depth;
+	/* Private keys without a certificate are key pairs with an empty chain; else they are
+	   skipped as CONTAINER_NO_CERTIFICATE. For callers that certify them. */
+	bool lone_keys;
 };
 
 enum container_kind {
@@ -107,7 +111,7 @@ struct container_item {
 	char why[200];      /* CONTAINER_SKIPPED: a sentence for a person; else empty */
 	struct buf key;     /* CONTAINER_KEY_PAIR: PKCS#8, unencrypted, wiping; may be moved out */
 	struct str chain[CONTAINER_CHAIN_MAX]; /* DER, leaf first; one for a CERTIFICATE */
-	size_t n_chain;
+	size_t n_chain;                        /* 0 for a lone key */
 };
 
 struct container {

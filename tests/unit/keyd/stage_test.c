@@ -102,11 +102,12 @@ TEST(without_a_nursery_nothing_is_staged)
 {
 	struct stage_result result;
 
-	assert_err(stage_begin(stage, 10, STR_NONE, &err), &err, ERR_DENIED, "nothing is staged");
+	assert_err(stage_begin(stage, 10, false, STR_NONE, &err), &err, ERR_DENIED,
+		   "nothing is staged");
 	assert_err(stage_add(stage, STR("x"), &err), &err, ERR_SYSTEM, "start over");
 	assert_err(stage_open(stage, &result, &err), &err, ERR_SYSTEM, "start over");
-	assert_err(stage_begin(stage, KEYS_STAGE_BYTES_MAX + 1, STR_NONE, &err), &err, ERR_LIMIT,
-		   "more than");
+	assert_err(stage_begin(stage, KEYS_STAGE_BYTES_MAX + 1, false, STR_NONE, &err), &err,
+		   ERR_LIMIT, "more than");
 }
 
 #define STAGE_TEST(f) cmocka_unit_test_setup_teardown(f, make, end)

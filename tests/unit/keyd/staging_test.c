@@ -164,6 +164,28 @@ TEST(a_fresh_key_signs_a_certificate_of_its_own)
 		   "cannot be taken");
 }
 
+TEST(a_lone_key_is_taken_only_where_it_is_asked_for)
+{
+	AUTO(keys_stage_end) struct keys_stage *closed = NULL;
+	AUTO(keys_stage_end) struct keys_stage *s = NULL;
+	AUTO_BUF struct buf bytes = file("private_key/encrypted.der");
+	AUTO_BUF struct buf der = BUF(CERT_DER_MAX);
+	struct str password = STR("changeit");
+	const struct issue_name name = {.common_name = "sftp"};
+	const struct keys_self facts = {.name = &name,
+					.not_before = 1,
+					.not_after = 1000,
+					.serial = {1},
+					.digest = "SHA256"};
+
+	assert_ok(keys_stage_open(client, buf_str(&bytes), password, &format, &closed, &err), &err);
+	assert_false(keys_stage_item(closed, 0)->is_taken);
+	assert_ok(keys_stage_open_keys(client, buf_str(&bytes), password, &format, &s, &err), &err);
+	assert_true(keys_stage_item(s, 0)->is_taken);
+	assert_int_equal(keys_stage_item(s, 0)->n_chain, 0);
+	assert_ok(keys_stage_self_sign(s, 0, &facts, &der, &err), &err);
+}
+
 TEST(a_kind_of_key_that_is_not_offered_is_refused)
 {
 	struct keys_stage *s;
@@ -209,6 +231,7 @@ static const struct CMUnitTest tests[] = {
 	STAGING_TEST(a_container_over_the_limit_is_refused_before_it_is_sent),
 	STAGING_TEST(a_certificate_of_a_container_is_tagged),
 	STAGING_TEST(a_fresh_key_signs_a_certificate_of_its_own),
+	STAGING_TEST(a_lone_key_is_taken_only_where_it_is_asked_for),
 	STAGING_TEST(a_kind_of_key_that_is_not_offered_is_refused),
 	STAGING_TEST(a_stage_is_gone_with_its_keyd),
 	STAGING_TEST(own_keys_are_made_by_a_worker_too),

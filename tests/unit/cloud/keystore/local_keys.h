@@ -179,14 +179,15 @@ static void local_take(struct local_item *item, struct container_item *from)
 	}
 }
 
-static bool local_stage_open(void *user UNUSED, struct str bytes, struct str password,
-			     unsigned *format, struct keys_stage **out, struct err *err)
+static bool local_open_with(struct str bytes, struct str password,
+			    const struct container_limits *limits, unsigned *format,
+			    struct keys_stage **out, struct err *err)
 {
 	struct container *box = NULL;
 
 	*format = container_detect(bytes);
 	if (!local_is_up(err) ||
-	    container_open(bytes, &password, NULL, &box, err) != CONTAINER_OPENED) {
+	    container_open(bytes, &password, limits, &box, err) != CONTAINER_OPENED) {
 		return false;
 	}
 	struct keys_stage *s = NEW(struct keys_stage);
@@ -198,6 +199,20 @@ static bool local_stage_open(void *user UNUSED, struct str bytes, struct str pas
 	}
 	*out = s;
 	return true;
+}
+
+static bool local_stage_open(void *user UNUSED, struct str bytes, struct str password,
+			     unsigned *format, struct keys_stage **out, struct err *err)
+{
+	return local_open_with(bytes, password, NULL, format, out, err);
+}
+
+static bool local_stage_open_keys(void *user UNUSED, struct str bytes, struct str password,
+				  unsigned *format, struct keys_stage **out, struct err *err)
+{
+	const struct container_limits limits = {.lone_keys = true};
+
+	return local_open_with(bytes, password, &limits, format, out, err);
 }
 
 static bool local_generate(void *user UNUSED, const char *type, unsigned bits UNUSED,
@@ -291,6 +306,7 @@ static inline struct keystore_keys local_keys(void)
 				      .check = local_check,
 				      .open = local_open,
 				      .stage_open = local_stage_open,
+				      .stage_open_keys = local_stage_open_keys,
 				      .stage_generate = local_generate,
 				      .stage_count = local_count,
 				      .stage_item = local_item_at,
