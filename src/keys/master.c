@@ -63,9 +63,49 @@ static void make_folder_of(const char *path)
 	}
 }
 
+/* The name of a file is on disk when its folder is. */
+static bool sync_folder_of(const char *path)
+{
+	struct str whole = str_of(path);
+	size_t slash = str_find_last(whole, '/');
+	AUTO_FREE char *folder =
+		slash == whole.len ? str_dup(STR(".")) : str_dup(str_first(whole, slash + 1));
+	AUTO_FD int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && (fsync(fd) == 0 || errno == EINVAL); /* some file systems cannot */
+}
+
+/*
+ * Text for `path`, whole and on disk, under a name beside it: a program that is killed leaves no
+ * half of a key. `like` NULL: of the user who runs.
+ */
+static bool write_beside(const char *path, const struct stat *like, struct str text,
+			 struct buf *beside, struct err *err)
+{
+	buf_addf(beside, "%s.new", path);
+	if (buf_failed(beside)) {
+		return err_set(err, ERR_CONFIG, "the name of the master key file is too long");
+	}
+	(void)unlink(beside->at); /* of a step that was killed */
+	AUTO_FD int fd = open(beside->at, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
+	if (fd < 0) {
+		return err_errno(err, ERR_CONFIG,
+				 "cannot make the master key file %s (give another place with "
+				 "master.key.file)",
+				 beside->at);
+	}
+	if ((like != NULL && fchown(fd, like->st_uid, like->st_gid) != 0) ||
+	    write(fd, text.at, text.len) != (ssize_t)text.len || fsync(fd) != 0) {
+		(void)err_errno(err, ERR_SYSTEM, "cannot write the master key file %s", beside->at);
+		(void)unlink(beside->at);
+		return false;
+	}
+	return true;
+}
+
 static bool make_file(const char *path, struct err *err)
 {
-	AUTO_BUF struct buf hex = BUF_SECRET(128);
+	AUTO_BUF struct buf hex = BUF_SECRET(128), beside = BUF(PATH_MAX);
 	uint8_t bytes[32];
 
 	random_bytes(bytes, sizeof(bytes));
@@ -73,16 +113,19 @@ static bool make_file(const char *path, struct err *err)
 	buf_add_c(&hex, '\n');
 	explicit_bzero(bytes, sizeof(bytes));
 	make_folder_of(path);
-	AUTO_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
-	if (fd < 0) {
-		return err_errno(err, ERR_CONFIG,
-				 "cannot make the master key file %s (give another place with "
-				 "master.key.file)",
-				 path);
+	if (!write_beside(path, NULL, buf_str(&hex), &beside, err)) {
+		return false;
 	}
-	if (write(fd, hex.at, hex.len) != (ssize_t)hex.len || fsync(fd) != 0) {
-		(void)err_errno(err, ERR_SYSTEM, "cannot write the master key file %s", path);
-		unlink(path);
+	/* Not rename(): one that somebody made meanwhile stays. */
+	bool made = link(beside.at, path) == 0 ||
+		    err_errno(err, ERR_SYSTEM, "cannot make the master key file %s", path);
+	(void)unlink(beside.at);
+	if (!made) {
+		return false;
+	}
+	if (!sync_folder_of(path)) {
+		(void)err_errno(err, ERR_SYSTEM, "cannot sync the folder of %s", path);
+		(void)unlink(path);
 		return false;
 	}
 	log_info("made a new master key: keep a copy of this file in a safe place, without it "
@@ -202,20 +245,22 @@ static bool replace_file(const char *path, int old, const struct buf *text, stru
 	AUTO_BUF struct buf beside = BUF(PATH_MAX);
 	struct stat st;
 
-	buf_addf(&beside, "%s.new", path);
-	if (buf_failed(&beside) || text->len >= MASTER_TEXT_MAX) {
+	if (text->len >= MASTER_TEXT_MAX) {
 		return err_set(err, ERR_CONFIG, "the master key file would be too long");
 	}
-	(void)unlink(beside.at); /* of a step that was killed */
-	AUTO_FD int fd = open(beside.at, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
-	if (fd < 0 || fstat(old, &st) != 0 || fchown(fd, st.st_uid, st.st_gid) != 0 ||
-	    write(fd, text->at, text->len) != (ssize_t)text->len || fsync(fd) != 0 ||
-	    rename(beside.at, path) != 0) {
-		(void)err_errno(err, ERR_CONFIG, "cannot write %s", beside.at);
+	if (fstat(old, &st) != 0) {
+		return err_errno(err, ERR_SYSTEM, "%s", path);
+	}
+	if (!write_beside(path, &st, buf_str(text), &beside, err)) {
+		return false;
+	}
+	if (rename(beside.at, path) != 0) {
+		(void)err_errno(err, ERR_CONFIG, "cannot write %s", path);
 		(void)unlink(beside.at);
 		return false;
 	}
-	return true;
+	return sync_folder_of(path) ||
+	       err_errno(err, ERR_SYSTEM, "cannot sync the folder of %s", path);
 }
 
 static bool rewrite(const char *path, bool prepend, struct err *err)
