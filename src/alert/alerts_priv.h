@@ -51,6 +51,9 @@ void alert_found_sort(struct alert_found *f); /* what ends first comes first */
 void alert_found_fini(struct alert_found *f);
 void alert_key(const struct alert_certificate *c, char *into, size_t size);
 
+/* In one transaction: rows and messages. `found` is sorted. */
+NODISCARD bool alerts_decide(struct alerts *a, const struct alerts_set_up *s,
+			     struct alert_found *found, int64_t now_ms, struct err *err);
 bool alerts_uses(const struct alerts_set_up *s, enum alert_channel channel);
 /* Messages that are due, of both channels. */
 void alerts_deliver(struct alerts *a, const struct alerts_set_up *s, int64_t now_ms);

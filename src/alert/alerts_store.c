@@ -108,6 +108,15 @@ bool alert_store_put(struct db *db, const struct alert_row *r, struct err *err)
 	return query_run(db, &q, NULL, err);
 }
 
+bool alert_store_drop(struct db *db, const char *key, struct err *err)
+{
+	struct query q = {.sql = "DELETE FROM alert WHERE id = $1",
+			  .params = {QUERY_CHARS(key)},
+			  .n_params = 1};
+
+	return query_run(db, &q, NULL, err);
+}
+
 bool alert_store_queue(struct db *db, const char *key, enum alert_channel channel,
 		       enum alert_act act, int64_t now_ms, struct err *err)
 {
@@ -180,7 +189,9 @@ static bool claim(struct db *db, void *user, struct err *err)
 	struct query q = {.sql = "UPDATE alert_message SET attempts = attempts + 1, next_ms = $1"
 				 " WHERE channel = $2 AND (next_ms <= $3 OR next_ms > $5) AND id IN"
 				 " (SELECT id FROM alert_message WHERE channel = $2"
-				 " AND (next_ms <= $3 OR next_ms > $5) ORDER BY at_ms LIMIT $4)"
+				 " AND (next_ms <= $3 OR next_ms > $5) ORDER BY (SELECT CASE"
+				 " a.subaccount WHEN '' THEN 0 ELSE 1 END FROM alert a"
+				 " WHERE a.id = alert_message.id), at_ms LIMIT $4)"
 				 " RETURNING id, act, at_ms, attempts",
 			  .params = {QUERY_INT(c->until_ms), QUERY_INT(c->channel),
 				     QUERY_INT(c->now_ms), QUERY_INT(ALERT_BATCH_MAX),

@@ -12,7 +12,10 @@
 extern const struct migration alert_migrations[]; /* module "alert" */
 
 enum {
-	ALERT_ROWS_MAX = 20000,   /* alerts at once; further certificates wait until some end */
+	ALERT_ROWS_MAX = 20000, /* alerts at once; further certificates wait until some end */
+	/* Of those one subaccount's of one source: who keeps thousands of expired certificates
+	 * takes no rows of others, nor the operator's attention. */
+	ALERT_SHARE_MAX = 200,
 	ALERT_KEEP_S = 7 * 86400, /* a solved one stays in the list */
 	ALERT_KEY_MAX = 300,
 	ALERT_BATCH_MAX = 100, /* messages in one mail or call */
@@ -43,6 +46,7 @@ NODISCARD bool alert_store_lock(struct db *db, struct err *err);
 /* Rows for free(), in order of the key. */
 NODISCARD bool alert_store_rows(struct db *db, struct alert_row **rows, size_t *n, struct err *err);
 NODISCARD bool alert_store_put(struct db *db, const struct alert_row *row, struct err *err);
+NODISCARD bool alert_store_drop(struct db *db, const char *key, struct err *err);
 /* A message that waits for the same alert and channel is replaced. */
 NODISCARD bool alert_store_queue(struct db *db, const char *key, enum alert_channel channel,
 				 enum alert_act act, int64_t now_ms, struct err *err);
@@ -56,8 +60,9 @@ struct alert_message {
 	enum alert_act act;
 	int64_t at_ms, attempts; /* attempts: this one included */
 };
-/* Messages that are due, for free(); nobody else gets them until `until_ms`. Those that would wait
- * longer than ALERT_AHEAD_MAX_MS are due: the clock was set back. */
+/* Messages that are due, the operator's own before those of subaccounts, for free(); nobody else
+ * gets them until `until_ms`. Those that would wait longer than ALERT_AHEAD_MAX_MS are due: the
+ * clock was set back. */
 NODISCARD bool alert_store_claim(struct store *s, enum alert_channel channel, int64_t now_ms,
 				 int64_t until_ms, struct alert_message **rows, size_t *n,
 				 struct err *err);

@@ -380,6 +380,74 @@ static void a_clock_that_was_ahead_freezes_nothing(void **state)
 	alerts_free(a);
 }
 
+/* ---- a tenant that keeps very many expired certificates ---- */
+
+static bool each_of_crowd(void *user, alert_each_fn *fn, void *fn_user, struct err *err UNUSED)
+{
+	const size_t *n = user;
+
+	for (size_t i = 0; i < *n; i++) {
+		char name[32];
+		struct alert_certificate c = certificate(name, -3);
+		snprintf(name, sizeof(name), "%zu", i);
+		c.source = "crowd";
+		c.subaccount = "8f0d2f9e-0000-4000-8000-000000000001";
+		fn(&c, fn_user);
+	}
+	return true;
+}
+
+/* They took all rows, so that no alert of the CA or of another tenant was raised any more. */
+static void a_tenant_takes_no_more_than_its_share_of_the_rows(void **state)
+{
+	size_t n = ALERT_ROWS_MAX + 5;
+	const struct alert_source crowd = {"crowd", each_of_crowd, &n};
+	struct shelf shelf = {.rows = {certificate("own", 20)}, .n = 1};
+	struct alert_config c = config(NULL);
+	struct alerts *a = open_alerts(state, &shelf, &c);
+
+	alerts_add_source(a, &crowd);
+	look(a, 0);
+	assert_int_equal(rows_in(state, ALERT_EXPIRING), 1);
+	assert_int_equal(rows_in(state, ALERT_EXPIRED), ALERT_SHARE_MAX);
+	look(a, 60); /* those that were there count */
+	assert_int_equal(rows_in(state, ALERT_EXPIRED), ALERT_SHARE_MAX);
+	n = 10;
+	look(a, 120);
+	n = 20;
+	look(a, 180); /* there is room again */
+	assert_int_equal(rows_in(state, ALERT_EXPIRED), 20);
+	alerts_free(a);
+}
+
+/* Messages of the operator's own waited behind all of a tenant's. */
+static void what_is_the_operators_own_is_told_first(void **state)
+{
+	struct database *d = *state;
+	size_t n = ALERT_SHARE_MAX;
+	const struct alert_source crowd = {"crowd", each_of_crowd, &n};
+	struct shelf shelf = {.rows = {certificate("own", 20)}};
+	struct alert_config c = config("http://127.0.0.1:1/nobody");
+	struct alerts *a = open_alerts(state, &shelf, &c);
+	AUTO_FREE struct alert_message *rows = NULL;
+	size_t due = 0, own = 0;
+	struct err err;
+
+	alerts_add_source(a, &crowd);
+	look(a, 0);
+	shelf.n = 1;
+	look(a, 60);
+	assert_ok(alert_store_claim(d->store, ALERT_WEBHOOK, (START + 3600) * 1000LL,
+				    (START + 3700) * 1000LL, &rows, &due, &err),
+		  &err);
+	assert_int_equal(due, ALERT_BATCH_MAX);
+	for (size_t i = 0; i < due; i++) {
+		own += strcmp(rows[i].row.key, "shelf/own") == 0;
+	}
+	assert_int_equal(own, 1);
+	alerts_free(a);
+}
+
 static void metrics_have_the_first_to_end_and_the_states(void **state)
 {
 	struct shelf shelf = {.rows = {certificate("a \"quoted\"", 300), certificate("b", 20),
@@ -441,6 +509,8 @@ int main(void)
 		ON_SQLITE(two_of_one_name_count_as_the_one_that_ends_first),
 		ON_BOTH(messages_of_a_channel_that_was_switched_off_are_dropped),
 		ON_BOTH(a_clock_that_was_ahead_freezes_nothing),
+		ON_SQLITE(a_tenant_takes_no_more_than_its_share_of_the_rows),
+		ON_BOTH(what_is_the_operators_own_is_told_first),
 		ON_SQLITE(metrics_have_the_first_to_end_and_the_states),
 		ON_SQLITE(a_bad_configuration_changes_nothing),
 	};
