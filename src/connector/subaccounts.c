@@ -260,6 +260,18 @@ bool subaccounts_delete(struct subaccounts *s, const struct state_actor *actor,
 	return ok;
 }
 
+/* The stored password goes nowhere but to the proxy that it was entered for. */
+static bool may_keep_password(const struct state_proxy *old, const struct state_proxy *fresh,
+			      struct err *err)
+{
+	return old->sealed_password.len == 0 ||
+	       (str_eq_nocase(str_of(old->host), str_of(fresh->host)) &&
+		strcmp(old->user, fresh->user) == 0) ||
+	       err_set(err, ERR_CONFIG,
+		       "the stored password is of user %s at %s: enter the one of this proxy",
+		       old->user, old->host);
+}
+
 static bool set_proxy_locked(struct subaccounts *s, const struct state_actor *actor,
 			     struct state_proxy *proxy, struct str password, struct err *err)
 {
@@ -269,6 +281,7 @@ static bool set_proxy_locked(struct subaccounts *s, const struct state_actor *ac
 
 	proxy->sealed_password = BUF(KIB(4));
 	if (ok && password.at == NULL && proxy->host[0] != '\0') {
+		ok = may_keep_password(&old, proxy, err);
 		buf_add_str(&proxy->sealed_password, buf_str(&old.sealed_password));
 	} else if (ok && password.len > 0) {
 		ok = keys->seal(keys->user, STATE_PROXY_LABEL, password, &proxy->sealed_password,

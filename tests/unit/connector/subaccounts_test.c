@@ -327,6 +327,13 @@ TEST(the_proxy_keeps_its_password_until_another_one_comes)
 	(void)look(&s);
 	assert_string_equal(s.set->proxy_password, "geheim");
 	assert_int_equal(s.set->proxy_port, 2);
+	/* It was sent to whatever host was entered beside the stars. */
+	assert_err(subaccounts_set_proxy(s.subaccounts, &ADMIN, STR("elsewhere.test"), 2,
+					 STR("plant"), STR_NONE, &s.err),
+		   &s.err, ERR_CONFIG, "stored password");
+	assert_err(subaccounts_set_proxy(s.subaccounts, &ADMIN, STR("127.0.0.1"), 2, STR("other"),
+					 STR_NONE, &s.err),
+		   &s.err, ERR_CONFIG, "stored password");
 	assert_int_equal(add(&s, "right"), ENROL_FAILED); /* nothing listens there */
 	assert_int_equal(s.err.kind, ERR_NETWORK);
 	assert_ok(
