@@ -314,7 +314,7 @@ static bool lock(struct keystore_edit *e, struct err *err)
 	}
 	e->id = row.id;
 	e->generation = row.generation;
-	e->settings = row.settings;
+	e->settings = e->settings_before = row.settings;
 	return true;
 }
 

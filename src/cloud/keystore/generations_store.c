@@ -368,6 +368,23 @@ static bool seal_generation(struct making *m, struct err *err)
 	return compute_mac(e->k, e->db, e->c->tenant, &m->row, m->row.mac, &found, err);
 }
 
+/* The keystore's row has no MAC: its settings must be those of the generation before. */
+static bool check_settings(struct making *m, const struct keystore_generation_row *before,
+			   bool *good, struct err *err)
+{
+	struct keystore_edit *e = m->e;
+	struct query q = {.sql = "UPDATE keystore SET settings = $2 WHERE id = $1",
+			  .params = {QUERY_INT(e->id), QUERY_INT(before->settings)},
+			  .n_params = 2};
+
+	if (before->settings == e->settings_before) {
+		return true;
+	}
+	*good = false;
+	e->settings = m->row.settings = before->settings;
+	return !e->repairs || query_run(e->db, &q, NULL, err);
+}
+
 static bool make(struct making *m, struct err *err)
 {
 	AUTO_BUF struct buf changes = BUF(CHANGES_MAX);
@@ -386,14 +403,14 @@ static bool make(struct making *m, struct err *err)
 	if (m->n_opened > 0) {
 		qsort(m->opened, m->n_opened, sizeof(*m->opened), by_number);
 	}
-	if (!check_before(m, &before, &good, err)) {
+	if (!check_before(m, &before, &good, err) || !check_settings(m, &before, &good, err)) {
 		return false;
 	}
 	good = good && found == (e->generation > 1);
 	if (!good && !e->repairs) {
 		return err_set(err, ERR_STORE,
 			       "the keystore's generation %lld is damaged and is not changed any "
-			       "further: restore a backup",
+			       "further: restore a backup, with mode replace",
 			       (long long)e->generation - 1);
 	}
 	memcpy(m->row.previous, before.mac, sizeof(m->row.previous));

@@ -186,7 +186,7 @@ struct keystore_edit {
 	const struct keystore_change *c;
 	struct db *db;
 	int64_t id, generation; /* the generation that is being made */
-	int64_t settings;
+	int64_t settings, settings_before;
 	const char *what;  /* "create": of the generation, "keystore.create": of the audit */
 	struct str object; /* of the audit */
 	int64_t safety;    /* pin to undo to; of a restore */

@@ -93,7 +93,7 @@ static void read_wrapped(struct stmt *st, void *row)
 static bool read_key(struct db *db, struct query *q, struct buf *wrapped, bool *found,
 		     struct err *err)
 {
-	struct wrapped_row row;
+	struct wrapped_row row = {.len = 0}; /* one that is too long is none */
 
 	q->read = read_wrapped;
 	q->row_bytes = sizeof(row);

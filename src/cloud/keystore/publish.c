@@ -190,14 +190,44 @@ struct loading {
 	bool is_new; /* something differs from old */
 };
 
+/*
+ * Whether the state is what was authenticated, and its settings. What is wrong with one tenant's
+ * rows is that tenant's: the others are published all the same.
+ */
+static bool judge(struct loading *l, struct db *db, const struct tenant_row *row,
+		  const struct runtime_tenant *old, int64_t *settings, bool *good, struct err *err)
+{
+	struct keystore_generation_row g;
+	bool found;
+
+	*good = false;
+	*settings = row->row.settings;
+	if (old != NULL && row->row.generation < old->generation) {
+		return true; /* an earlier state was put back: well made, and not to be believed */
+	}
+	if (!keystore_state_is_good(l->k, db, str_of(row->tenant), row->row.id, row->row.generation,
+				    good, err)) {
+		*good = false;
+		return err->kind == ERR_DENIED; /* its data key does not open */
+	}
+	if (*good) {
+		if (!keystore_read_generation(db, row->row.id, row->row.generation, &g, &found,
+					      err)) {
+			return false;
+		}
+		*settings = g.settings; /* the keystore's row is covered by no MAC */
+	}
+	return true;
+}
+
 static bool load_tenant(struct loading *l, struct db *db, const struct tenant_row *row,
 			const struct runtime_tenant *old, struct runtime_tenant *t, struct err *err)
 {
 	struct str tenant = str_of(row->tenant);
+	int64_t settings;
 	bool good;
 
-	if (!keystore_state_is_good(l->k, db, tenant, row->row.id, row->row.generation, &good,
-				    err)) {
+	if (!judge(l, db, row, old, &settings, &good, err)) {
 		return false;
 	}
 	if (!good) {
@@ -209,12 +239,12 @@ static bool load_tenant(struct loading *l, struct db *db, const struct tenant_ro
 		}
 	}
 	memcpy(t->subaccount, row->tenant, sizeof(t->subaccount));
-	t->generation = row->row.generation;
-	t->requires_certificate = (row->row.settings & KEYSTORE_REQUIRES_CERTIFICATE) != 0;
+	t->requires_certificate = (settings & KEYSTORE_REQUIRES_CERTIFICATE) != 0;
 	if (!good) {
-		copy_anchors(t, NULL, 0);
+		copy_anchors(t, NULL, 0); /* as generation 0: it is looked at again */
 		return true;
 	}
+	t->generation = row->row.generation;
 	return load_anchors(l->k, db, row->row.id, t, err);
 }
 

@@ -393,7 +393,8 @@ enum keystore_outcome keystore_restore(struct keystore *k, const struct keystore
 					   .object = STR(KEYSTORE_SYSTEM),
 					   .fn = restore,
 					   .user = &r,
-					   .repairs = true};
+					   /* overwriting lets stay what was put there past us */
+					   .repairs = mode == KEYSTORE_RESTORE_REPLACE};
 
 	enum keystore_outcome outcome = keystore_edit_run(k, c, &plan, report, err);
 	restoring_fini(&r);

@@ -299,6 +299,34 @@ static bool check_pins(struct verifying *v, struct err *err)
 	return true;
 }
 
+/* The keystore's own row: settings that no MAC covers there, and a number below what was made. */
+static bool check_row(struct verifying *v, const struct keystore_row *row, struct err *err)
+{
+	struct query q = {.sql = "SELECT n FROM keystore_generation WHERE keystore = $1"
+				 " AND n > $2 ORDER BY n LIMIT 1",
+			  .params = {QUERY_INT(v->keystore), QUERY_INT(row->generation)},
+			  .n_params = 2,
+			  .read = read_id,
+			  .row_bytes = sizeof(int64_t)};
+	struct keystore_generation_row g;
+	int64_t later = 0;
+	bool found;
+
+	if (!query_row(v->db, &q, &later, &found, err)) {
+		return false;
+	}
+	if (found) {
+		tell(v, STR(""), later, "it was made, and the keystore stands at an earlier one");
+	}
+	if (!keystore_read_generation(v->db, v->keystore, row->generation, &g, &found, err)) {
+		return false;
+	}
+	if (g.settings != row->settings) {
+		tell(v, STR(""), row->generation, "its settings are not those of the keystore");
+	}
+	return true;
+}
+
 static bool verify(struct db *db, void *user, struct err *err)
 {
 	struct verifying *v = user;
@@ -318,7 +346,8 @@ static bool verify(struct db *db, void *user, struct err *err)
 		}
 	}
 	return !found ||
-	       (check_state(v, row.generation, err) && check_pins(v, err) && check_copies(v, err) &&
+	       (check_row(v, &row, err) && check_state(v, row.generation, err) &&
+		check_pins(v, err) && check_copies(v, err) &&
 		keystore_walk_contents(db, row.id, 0, take, v, err) && check_batch(v, err));
 }
 

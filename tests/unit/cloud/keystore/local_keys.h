@@ -291,6 +291,9 @@ static bool local_mac(void *user UNUSED, struct str tenant UNUSED, struct str wr
 {
 	AUTO_BUF struct buf labelled = BUF(KIB(64));
 
+	if (wrapped.len != 1 + 16 + 32) {
+		return err_set(err, ERR_DENIED, "no data key"); /* as the key process says it */
+	}
 	wr_blob(&labelled, str_of(label));
 	wr_blob(&labelled, message);
 	hmac_sha256(str_make(local_data_key(wrapped), 32), buf_str(&labelled), mac);

@@ -127,6 +127,85 @@ static void a_damaged_store_stays_as_it_was_known(void **state)
 	live_stop(&l);
 }
 
+static void put_for_another_tenant(struct keystore *k, const char *alias)
+{
+	struct keystore_change c = alice();
+	struct buf der;
+	struct err err;
+
+	c.tenant = STR("22222222-2222-4333-8444-555555555555");
+	assert_int_equal(keystore_put_certificate(k, &c, str_of(alias), certificate("CN=X", &der),
+						  false, NULL, &err),
+			 KEYSTORE_DONE);
+	buf_fini(&der);
+}
+
+static void a_broken_data_key_keeps_no_other_tenant_waiting(void **state)
+{
+	struct live l;
+	struct err err;
+
+	live_start(&l, state);
+	put_for_another_tenant(l.k, "x");
+	put(l.k, "a", "CN=A", false);
+	mark(l.k, "a", KEYS_FLAG_INBOUND);
+	keystore_publish_stop(l.p);
+	snapshot_cell_fini(&l.cell);
+	snapshot_cell_init(&l.cell);
+	database_sql(*state, "UPDATE data_key SET wrapped = id WHERE tenant LIKE '2%'");
+	assert_ok(keystore_publish_start(l.k, &l.cell, &l.p, &err), &err);
+	assert_int_equal(anchors_of(&l, NULL), 1);
+	mark(l.k, "a", 0);
+	wait_for_all(&l, *state);
+	assert_int_equal(anchors_of(&l, NULL), 0);
+	live_stop(&l);
+}
+
+/* Each generation has a good MAC for ever: it is its order that tells. */
+static void an_earlier_state_that_was_put_back_is_not_believed(void **state)
+{
+	struct live l;
+	int64_t generation;
+
+	live_start(&l, state);
+	put(l.k, "a", "CN=A", false);
+	mark(l.k, "a", KEYS_FLAG_INBOUND);
+	mark(l.k, "a", 0);
+	wait_for_all(&l, *state);
+	assert_int_equal(anchors_of(&l, &generation), 0);
+	assert_int_equal(generation, 3);
+	database_sql(*state, "DELETE FROM entry_life WHERE from_gen = 3");
+	database_sql(*state, "UPDATE entry_life SET to_gen = 9223372036854775807"
+			     " WHERE to_gen = 3");
+	database_sql(*state, "UPDATE keystore SET generation = 2");
+	put_for_another_tenant(l.k, "x");
+	wait_for_all(&l, *state);
+	assert_int_equal(anchors_of(&l, &generation), 0);
+	assert_int_equal(generation, 3);
+	live_stop(&l);
+}
+
+static void a_requirement_that_was_changed_past_us_is_not_believed(void **state)
+{
+	struct keystore_change c = alice();
+	struct live l;
+	struct err err;
+
+	live_start(&l, state);
+	assert_int_equal(keystore_require_certificate(l.k, &c, true, &err), KEYSTORE_DONE);
+	keystore_publish_stop(l.p);
+	snapshot_cell_fini(&l.cell);
+	snapshot_cell_init(&l.cell);
+	database_sql(*state, "UPDATE keystore SET settings = 0");
+	assert_ok(keystore_publish_start(l.k, &l.cell, &l.p, &err), &err);
+	struct snapshot *held = snapshot_ref(&l.cell);
+	const struct runtime_tenant *t =
+		runtime_find(CONTAINER_OF(held, struct runtime_snapshot, snapshot), STR(TENANT));
+	assert_true(t->requires_certificate);
+	snapshot_unref(held);
+	live_stop(&l);
+}
+
 static void without_the_key_process_all_goes_on(void **state)
 {
 	struct database *d = *state;
@@ -175,6 +254,9 @@ static const struct CMUnitTest tests[] = {
 	ON_BOTH(only_marked_certificates_are_anchors),
 	ON_BOTH(a_swapped_certificate_is_left_out),
 	ON_BOTH(a_damaged_store_stays_as_it_was_known),
+	ON_BOTH(a_broken_data_key_keeps_no_other_tenant_waiting),
+	ON_BOTH(an_earlier_state_that_was_put_back_is_not_believed),
+	ON_BOTH(a_requirement_that_was_changed_past_us_is_not_believed),
 	ON_BOTH(without_the_key_process_all_goes_on),
 	ON_BOTH(a_required_certificate_is_told),
 };

@@ -103,9 +103,35 @@ static void a_changed_life_row_is_named_and_repaired_by_a_restore(void **state)
 	struct str a = STR("a");
 	assert_int_equal(keystore_delete(k, &c, &a, 1, NULL, &err), KEYSTORE_FAILED);
 	assert_non_null(strstr(err.text, "damaged"));
+	assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_OVERWRITE, NULL, &err),
+			 KEYSTORE_FAILED);
+	assert_non_null(strstr(err.text, "damaged"));
 	assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_REPLACE, NULL, &err),
 			 KEYSTORE_DONE);
 	assert_string_equal(aliases_of(k, &here), "a b edge");
+	assert_int_equal(keystore_delete(k, &c, &a, 1, NULL, &err), KEYSTORE_DONE);
+	keystore_close(k);
+}
+
+static void a_requirement_that_was_changed_past_us_is_not_authenticated(void **state)
+{
+	struct keystore *k = filled(state);
+	struct keystore_change c = alice();
+	struct keystore_head head;
+	struct str a = STR("a");
+	struct err err;
+
+	database_sql(*state, "UPDATE keystore SET settings = 1");
+	struct told t = verify(k);
+	says(&t, "generation 4: its settings");
+	assert_int_equal(keystore_delete(k, &c, &a, 1, NULL, &err), KEYSTORE_FAILED);
+	assert_int_equal(keystore_require_certificate(k, &c, false, &err), KEYSTORE_FAILED);
+	assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_REPLACE, NULL, &err),
+			 KEYSTORE_DONE);
+	assert_ok(keystore_head(k, &here, NOW, &head, &err), &err);
+	assert_false(head.requires_certificate);
+	t = verify(k);
+	assert_string_equal(t.text, "");
 	assert_int_equal(keystore_delete(k, &c, &a, 1, NULL, &err), KEYSTORE_DONE);
 	keystore_close(k);
 }
@@ -175,6 +201,7 @@ static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_changed_chain_is_named),
 	ON_BOTH(a_flag_that_was_set_past_us_is_named),
 	ON_BOTH(a_changed_life_row_is_named_and_repaired_by_a_restore),
+	ON_BOTH(a_requirement_that_was_changed_past_us_is_not_authenticated),
 	ON_BOTH(a_damaged_backup_is_not_restored),
 	ON_BOTH(a_changed_generation_is_named),
 	ON_BOTH(a_missing_generation_is_named),
