@@ -51,15 +51,17 @@ static bool read_masters(struct vault *v, struct str text, struct err *err)
 				       (int)VAULT_KEYS_MAX);
 		}
 		if (!str_to_hex_bytes(line, v->masters + v->n * SEAL_KEY_BYTES, SEAL_KEY_BYTES)) {
-			return err_set(err, ERR_CONFIG,
-				       "the master key must be %d hex digits, in each of its lines",
-				       2 * SEAL_KEY_BYTES);
+			return err_set(
+				err, ERR_CONFIG,
+				"the master key must be %d hex digits, in each of its lines: put "
+				"a copy of its file back",
+				2 * SEAL_KEY_BYTES);
 		}
 		v->n++;
 	}
 	return v->n > 0 || err_set(err, ERR_CONFIG,
 				   "the master key must be %d hex digits: the "
-				   "source of it is empty",
+				   "source of it is empty, put a copy of it back",
 				   2 * SEAL_KEY_BYTES);
 }
 
