@@ -58,6 +58,16 @@ static bool fail_state(struct db *db, struct str state, struct str why, struct e
 	/* connection_exception; the server shuts down, or was told to end us */
 	if (str_starts(state, STR("08")) || str_starts(state, STR("57P"))) {
 		db->broken = true;
+		return err_set(err, ERR_STORE,
+			       "the database server ended the connection, try again when it runs: "
+			       "%.*s",
+			       STR_ARGS(why));
+	}
+	/* read_only_sql_transaction: set so by somebody, or a standby */
+	if (str_eq(state, STR("25006"))) {
+		return err_set(err, ERR_STORE,
+			       "the database server is read-only: look at its setting "
+			       "default_transaction_read_only, and whether it is the primary");
 	}
 	if (str_starts(state, STR("53100"))) {
 		return err_set(err, ERR_STORE,
@@ -113,7 +123,8 @@ static bool pg_connect(struct db *db, struct err *err)
 
 	if (PQstatus(made) != CONNECTION_OK) {
 		struct str why = first_line(PQerrorMessage(made));
-		err_set(err, ERR_STORE, "the database server cannot be reached: %.*s",
+		err_set(err, ERR_STORE,
+			"the database server cannot be reached, try again when it runs: %.*s",
 			STR_ARGS(why));
 		PQfinish(made);
 		return false;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "store/store_priv.h"
@@ -41,6 +42,41 @@ static bool fail_constraint(const struct db *db, int code, struct err *err)
 	return err_set(err, ERR_STORE, "database: %s", why);
 }
 
+static bool fail_full(const struct db *db, struct err *err)
+{
+	return err_set(err, ERR_STORE, "the disk of the database %s is full: make room",
+		       db->store->path);
+}
+
+static bool fail_read_only(const struct db *db, const char *why, struct err *err)
+{
+	return err_set(err, ERR_STORE,
+		       "the database %s cannot be written (%s): look at the rights of the file and "
+		       "of its folder, and whether the disk became read-only",
+		       db->store->path, why);
+}
+
+/* Of a file that SQLite had open already; it keeps the system's word of some failures only. */
+static bool fail_io(const struct db *db, const char *why, struct err *err)
+{
+	int code = sqlite3_system_errno(handle(db));
+
+	if (code == 0 && access(db->store->path, W_OK) != 0) {
+		code = errno;
+	}
+	if (code == ENOSPC || code == EDQUOT) {
+		return fail_full(db, err);
+	}
+	if (code == EROFS || code == EPERM || code == EACCES) {
+		return fail_read_only(db, strerror(code), err);
+	}
+	return err_set(
+		err, ERR_STORE,
+		"reading or writing the database %s failed: %s (%d): look at the disk and at "
+		"the system's log",
+		db->store->path, why, code);
+}
+
 /* Turns a result code into an err; says whether a new try may cure it. */
 static bool fail(struct db *db, int code, struct err *err)
 {
@@ -58,18 +94,13 @@ static bool fail(struct db *db, int code, struct err *err)
 	case SQLITE_NOTADB:
 		return fail_damaged(db, why, err);
 	case SQLITE_FULL:
-		return err_set(err, ERR_STORE, "the disk of the database %s is full: make room",
-			       db->store->path);
+		return fail_full(db, err);
 	case SQLITE_READONLY:
 	case SQLITE_CANTOPEN:
 	case SQLITE_PERM:
-		return err_set(err, ERR_STORE,
-			       "the database %s cannot be written (%s): look at the rights of the "
-			       "file and of its folder",
-			       db->store->path, why);
+		return fail_read_only(db, why, err);
 	case SQLITE_IOERR:
-		return err_set(err, ERR_STORE, "reading or writing the database %s failed: %s (%d)",
-			       db->store->path, why, sqlite3_system_errno(handle(db)));
+		return fail_io(db, why, err);
 	default:
 		return err_set(err, ERR_STORE, "database: %s", why);
 	}
