@@ -133,8 +133,8 @@ class Story:
         return failed["problem"]["text"][:150]
 
     def provided(self):
-        with open(self.path("ca.pem"), "rb") as f:
-            resource = base64.b64encode(f.read()).decode()
+        root = self.w.console.must("GET", f"{CLOUD}/ca").json()["rootPem"]
+        resource = base64.b64encode(root.encode()).decode()
         self.w.console.must("POST", f"{CLOUD}/subaccounts/{self.w.subaccount}/keystore/provider/entries",
                             {"alias": "sap_provider_root", "resource": resource})
         refused = self.cli("delete", self.w.subaccount, "sap_provider_root", wanted=1)
@@ -164,8 +164,8 @@ class Story:
               (False, "client_certificate_refused"), "the replaced key pair")
         self.cli("delete", self.w.subaccount, "plant-root")
         failed = self.test()
-        equal(failed["ok"], False, "the connection")
-        return failed["problem"]["text"][:200]
+        equal((failed["ok"], failed["problem"]["code"]), (False, "untrusted"), "the connection")
+        return f"{refused['problem']['text']}; without the root: {failed['problem']['text']}"[:250]
 
     def backup_shown(self):
         pins = [p for p in self.cli("backups", self.w.subaccount) if p["current"]]
