@@ -86,12 +86,25 @@ static bool drop(struct db *db, enum ui_slot slot, int64_t *n, struct err *err)
 	return stmt_run(st, n, err);
 }
 
+/* The waiting key, when it is the one whose certificate came: another one's may come yet. */
+static bool drop_request_of(struct db *db, struct str spki, struct err *err)
+{
+	struct stmt *st = NULL;
+
+	if (!db_prepare(db, "delete from ui_certificate where slot = $1 and spki = $2", &st, err)) {
+		return false;
+	}
+	stmt_int(st, 1, UI_WAITING);
+	stmt_blob(st, 2, spki);
+	return stmt_run(st, NULL, err);
+}
+
 static bool put(struct db *db, struct change *c, void *user, struct err *err)
 {
 	const struct put *p = user;
 	struct stmt *st = NULL;
 
-	if ((p->slot == UI_IN_USE && !drop(db, UI_WAITING, NULL, err)) ||
+	if ((p->slot == UI_IN_USE && !drop_request_of(db, buf_str(&p->row->spki), err)) ||
 	    !db_prepare(db,
 			"insert into ui_certificate (slot, sealed, spki, chain) "
 			"values ($1, $2, $3, $4) on conflict (slot) do update set "

@@ -28,7 +28,7 @@ static inline void auto_ui_row(struct ui_row *row)
 /* *found false: `out` stays empty. */
 NODISCARD bool ui_store_get(struct store *s, enum ui_slot slot, struct ui_row *out, bool *found,
 			    struct err *err);
-/* In place of what was there. A certificate in use takes the waiting key away. */
+/* In place of what was there. A certificate in use takes the waiting key away if it is its own. */
 NODISCARD bool ui_store_put(struct store *s, const struct state_actor *actor, const char *what,
 			    enum ui_slot slot, const struct ui_row *row, struct str subject,
 			    struct err *err);

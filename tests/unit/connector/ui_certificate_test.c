@@ -281,6 +281,24 @@ TEST(a_new_request_makes_the_earlier_one_void)
 	end_ca();
 }
 
+/*
+ * A CA takes days to answer. Any other certificate that was put in use meanwhile, and the chain of
+ * an earlier request that was installed beside a new one, threw the key away that it answers for.
+ */
+TEST(a_stopgap_leaves_the_request_waiting)
+{
+	AUTO_BUF struct buf chain = BUF(KIB(64));
+
+	make_ca();
+	request();
+	sign_waiting(&chain, NOW - 1, NOW + DAY);
+	assert_ok(ui_certificate_self_sign(c.ui, &ADMIN, &REQUEST, NOW, &c.err), &c.err);
+	in_use("CN=plant", false);
+	assert_ok(ui_certificate_install(c.ui, &ADMIN, buf_str(&chain), NOW, &c.err), &c.err);
+	in_use("CN=signed", false);
+	end_ca();
+}
+
 TEST(what_does_not_fit_leaves_the_old_one)
 {
 	AUTO_BUF struct buf expired = BUF(KIB(64)), future = BUF(KIB(64)), stranger = BUF(KIB(64));
@@ -387,6 +405,7 @@ static const struct CMUnitTest tests[] = {
 	CASE_ON_BOTH(a_self_signed_one_is_in_use_at_once_and_after_a_restart),
 	CASE_ON_BOTH(a_signed_chain_is_taken_in_any_order),
 	CASE(a_new_request_makes_the_earlier_one_void),
+	CASE(a_stopgap_leaves_the_request_waiting),
 	CASE(what_does_not_fit_leaves_the_old_one),
 	CASE(a_key_that_does_not_open_leaves_the_old_one),
 	CASE(an_installed_one_that_cannot_be_used_gives_way_until_it_can),
