@@ -99,7 +99,7 @@ static bool make_draft(struct keystore *k, const struct keystore_change *c,
 		return false;
 	}
 	if (!k->keys.rebind(k->keys.user, &entry, buf_str(&wrapped), &to, &d->sealed, err)) {
-		return err_wrap(err, "entry %.100s", old->alias);
+		return keystore_not_opened(old->alias, err);
 	}
 	return keystore_draft_sealed(d, buf_str(&wrapped), err);
 }
@@ -325,7 +325,7 @@ enum keystore_outcome keystore_csr(struct keystore *k, const struct keystore_cha
 	}
 	const struct keys_entry entry = keystore_sealed_entry(c->tenant, &content);
 	if (!k->keys.open(k->keys.user, &entry, buf_str(&content.spki), KEYS_FOR_CSR, &key, err)) {
-		(void)err_wrap(err, "entry %.100s", e->alias);
+		(void)!keystore_not_opened(e->alias, err);
 		return KEYSTORE_FAILED;
 	}
 	struct str leaf[1];
@@ -334,7 +334,11 @@ enum keystore_outcome keystore_csr(struct keystore *k, const struct keystore_cha
 		return KEYSTORE_FAILED;
 	}
 	if (!make_csr(key, leaf[0], sans, der, err)) {
-		return err->kind == ERR_CONFIG ? KEYSTORE_BAD : KEYSTORE_FAILED;
+		if (err->kind == ERR_CONFIG) {
+			return KEYSTORE_BAD;
+		}
+		(void)!keystore_not_opened(e->alias, err); /* it is opened when it signs */
+		return KEYSTORE_FAILED;
 	}
 	return KEYSTORE_DONE;
 }

@@ -1,4 +1,5 @@
 /* The contents of entries: chains, sealed keys, and the versions that they belong to. */
+#include "base/crash.h"
 #include "base/random.h"
 #include "cloud/keystore/keystore_priv.h"
 #include "crypto/seal.h"
@@ -37,6 +38,18 @@ struct keys_entry keystore_sealed_entry(struct str tenant, const struct keystore
 	return (struct keys_entry){.wrapped = buf_str(&c->wrapped),
 				   .binding = keystore_binding(tenant, c->list->entries, hash),
 				   .sealed = buf_str(&c->sealed)};
+}
+
+bool keystore_not_opened(const char *alias, struct err *err)
+{
+	if (err->kind == ERR_DENIED) { /* nobody was denied: it is not what was stored */
+		err->kind = ERR_SYSTEM;
+		return err_wrap(err,
+				"alias \"%.100s\" is damaged, import it again or restore an older "
+				"backup",
+				alias);
+	}
+	return err_wrap(err, "alias \"%.100s\"", alias);
 }
 
 /* ---- reading ---- */
@@ -305,7 +318,12 @@ bool keystore_store_contents(struct keystore *k, struct keystore_drafts *ds, int
 {
 	struct contents c = {ds, now};
 
-	return ds->n == 0 || store_tx(k->store, insert_contents, &c, err);
+	CRASH_POINT("keystore.content.sealed"); /* and not stored */
+	if (ds->n > 0 && !store_tx(k->store, insert_contents, &c, err)) {
+		return false;
+	}
+	CRASH_POINT("keystore.content.stored"); /* and part of no version */
+	return true;
 }
 
 static bool delete_contents(struct db *db, void *user, struct err *err)

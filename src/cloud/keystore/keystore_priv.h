@@ -98,6 +98,8 @@ NODISCARD bool keystore_walk_contents(struct db *db, int64_t keystore, int64_t o
 void keystore_print_text(const uint8_t *bytes, size_t n, char *into); /* "AB:CD:…" */
 /* What keyd judges, over the chain as it is stored and not as its row says. Lends from `c`. */
 struct keys_entry keystore_sealed_entry(struct str tenant, const struct keystore_content *c);
+/* False; names the entry whose key or tag keyd did not open. Damage is no denial: ERR_SYSTEM. */
+bool keystore_not_opened(const char *alias, struct err *err);
 struct keys_binding keystore_binding(struct str tenant, const struct keystore_entry *e,
 				     const uint8_t chain_sha256[static 32]);
 

@@ -32,6 +32,32 @@ static void a_renamed_entry_keeps_its_creation(void **state)
 	keystore_close(k);
 }
 
+/* What was put into the database past us must not become authenticated by an honest change. */
+static void an_entry_with_another_chain_is_neither_changed_nor_used(void **state)
+{
+	AUTO_BUF struct buf der = BUF(KIB(8));
+	struct keystore *k = ready(state);
+	struct keystore_change c = alice();
+	struct err err;
+
+	make_pair(k, "edge");
+	put(k, "root", "CN=Root", false);
+	put(k, "evil", "CN=Evil", false);
+	database_sql(*state,
+		     "UPDATE entry_content SET chain = (SELECT c.chain FROM entry_content c"
+		     " JOIN entry_version v ON v.id = c.id WHERE v.alias = 'evil') WHERE id IN"
+		     " (SELECT id FROM entry_version WHERE alias IN ('root', 'edge'))");
+	assert_int_equal(keystore_rename(k, &c, STR("root"), STR("r2"), NULL, &err),
+			 KEYSTORE_FAILED);
+	assert_non_null(strstr(err.text, "alias \"root\" is damaged"));
+	assert_int_equal(keystore_set_flags(k, &c, STR("root"), KEYS_FLAG_INBOUND, NULL, &err),
+			 KEYSTORE_FAILED);
+	assert_int_equal(keystore_csr(k, &c, STR("edge"), STR(""), &der, &err), KEYSTORE_FAILED);
+	assert_non_null(strstr(err.text, "alias \"edge\" is damaged"));
+	assert_int_equal(err.kind, ERR_SYSTEM);
+	keystore_close(k);
+}
+
 static void only_the_case_of_an_alias_may_change(void **state)
 {
 	struct keystore *k = ready(state);
@@ -224,6 +250,7 @@ static void a_reply_becomes_the_chain(void **state)
 
 static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_renamed_entry_keeps_its_creation),
+	ON_BOTH(an_entry_with_another_chain_is_neither_changed_nor_used),
 	ON_BOTH(only_the_case_of_an_alias_may_change),
 	ON_BOTH(many_are_deleted_and_unknown_ones_ignored),
 	ON_BOTH(single_entries_are_matched_by_version),
