@@ -146,8 +146,10 @@ bool keystore_read_ids(struct db *db, const struct query *q, int64_t **ids, size
 bool keystore_state_hash(struct db *db, int64_t keystore, int64_t generation,
 			 uint8_t hash[static 32], struct err *err)
 {
+	/* An end that has not come yet is none of ours: lists do not show such a row as alive. */
 	struct query q = {.sql = "SELECT version FROM entry_life WHERE keystore = $1"
-				 " AND to_gen > $2 AND from_gen <= $2",
+				 " AND to_gen > $2 AND from_gen <= $2 AND (to_gen = " KEYSTORE_NOW
+				 " OR to_gen <= (SELECT generation FROM keystore WHERE id = $1))",
 			  .params = {QUERY_INT(keystore), QUERY_INT(generation)},
 			  .n_params = 2};
 	AUTO_FREE int64_t *ids = NULL;

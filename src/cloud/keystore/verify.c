@@ -15,7 +15,7 @@ struct verifying {
 	keystore_damage_fn *fn;
 	void *user;
 	struct db *db;
-	int64_t keystore;
+	int64_t keystore, generation; /* the current one */
 	int64_t checked;
 	struct keystore_content batch[BATCH];
 	size_t n;
@@ -103,15 +103,17 @@ static void read_differing(struct stmt *st, void *row)
 	d->differs = stmt_col_int(st, 2) != 0;
 }
 
-/* What a life row repeats of its version. */
+/* What a life row repeats of its version; and generations that it cannot have. */
 static bool check_copies(struct verifying *v, struct err *err)
 {
 	struct query q = {.sql = "SELECT v.alias, l.alias_fold, CASE WHEN l.owner <> v.owner"
 				 " OR l.not_after <> v.not_after OR l.bytes <> v.bytes"
+				 " OR l.from_gen > $2 OR l.to_gen <= l.from_gen"
+				 " OR (l.to_gen > $2 AND l.to_gen <> " KEYSTORE_NOW ")"
 				 " THEN 1 ELSE 0 END FROM entry_life l JOIN entry_version v"
 				 " ON v.id = l.version WHERE l.keystore = $1",
-			  .params = {QUERY_INT(v->keystore)},
-			  .n_params = 1,
+			  .params = {QUERY_INT(v->keystore), QUERY_INT(v->generation)},
+			  .n_params = 2,
 			  .read = read_differing,
 			  .row_bytes = sizeof(struct differing)};
 	AUTO_FREE struct differing *rows = NULL;
@@ -340,6 +342,7 @@ static bool verify(struct db *db, void *user, struct err *err)
 		return false;
 	}
 	v->keystore = row.id;
+	v->generation = row.generation;
 	for (int64_t n = 1; n <= row.generation; n++) {
 		if (!check_generation(v, n, previous, err)) {
 			return false;

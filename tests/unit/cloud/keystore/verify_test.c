@@ -65,6 +65,23 @@ static void a_changed_sealed_key_is_named(void **state)
 	keystore_close(k);
 }
 
+static void a_life_row_that_ends_in_the_future_is_named(void **state)
+{
+	struct keystore *k = filled(state);
+	struct keystore_change c = alice();
+	struct str b = STR("b");
+	struct err err;
+
+	database_sql(*state,
+		     "UPDATE entry_life SET to_gen = 9223372036854775806"
+		     " WHERE to_gen = 9223372036854775807 AND version = " VERSION_OF("edge"));
+	struct told t = verify(k);
+	says(&t, "edge: its life row was changed");
+	says(&t, "its entries are not those that it had");
+	assert_int_equal(keystore_delete(k, &c, &b, 1, NULL, &err), KEYSTORE_FAILED);
+	keystore_close(k);
+}
+
 static void a_changed_chain_is_named(void **state)
 {
 	struct keystore *k = filled(state);
@@ -198,6 +215,7 @@ static void pruning_keeps_what_is_pinned_and_new(void **state)
 
 static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_changed_sealed_key_is_named),
+	ON_BOTH(a_life_row_that_ends_in_the_future_is_named),
 	ON_BOTH(a_changed_chain_is_named),
 	ON_BOTH(a_flag_that_was_set_past_us_is_named),
 	ON_BOTH(a_changed_life_row_is_named_and_repaired_by_a_restore),
