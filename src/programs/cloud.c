@@ -67,6 +67,7 @@ static bool open_reseal(struct cloud *c)
 	c->reseal.lists[1] = token_reseal;
 	c->reseal.lists[2] = keystore_data_keys;
 	c->reseal.more = cloud_reseal_check;
+	c->reseal.new_data_keys = cloud_new_data_keys;
 	c->reseal.user = c;
 	pthread_mutex_init(&c->reseal.lock, NULL);
 	return true;

@@ -64,6 +64,22 @@ static bool write_anew(struct cloud *c, struct str sealed, struct err *err)
 	return directory_setting_set(c->store, &actor, STR(CHECK_SETTING), buf_str(&text), err);
 }
 
+static void count_moved(int64_t done, int64_t all UNUSED, void *user)
+{
+	*(uint64_t *)user = (uint64_t)done;
+}
+
+bool cloud_new_data_keys(void *user, bool change UNUSED, struct reseal_count *count,
+			 struct err *err)
+{
+	struct cloud *c = user;
+	uint64_t moved = 0;
+
+	bool ok = keystore_reseal(c->rooms.keystore, true, count_moved, &moved, err);
+	count->resealed += moved;
+	return ok;
+}
+
 bool cloud_reseal_check(void *user, bool change, struct reseal_count *count, struct err *err)
 {
 	struct cloud *c = user;

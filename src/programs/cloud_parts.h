@@ -58,6 +58,8 @@ struct cloud {
 NODISCARD bool cloud_check_master(struct cloud *c, struct err *err);
 /* What that left in the database, sealed again: a reseal_more_fn over the cloud. */
 bool cloud_reseal_check(void *user, bool change, struct reseal_count *count, struct err *err);
+/* Every tenant's entries move to a new data key. */
+bool cloud_new_data_keys(void *user, bool change, struct reseal_count *count, struct err *err);
 
 /* ---- cloud_live.c ---- */
 extern const struct option_program cloud_program;

@@ -5,8 +5,12 @@
 #include "base/log.h"
 #include "store/change.h"
 
-static bool run(struct daemon_reseal *r, bool change, struct reseal_count *count, struct err *err)
+static bool run(struct daemon_reseal *r, bool change, bool new_data_keys,
+		struct reseal_count *count, struct err *err)
 {
+	if (new_data_keys && !r->new_data_keys(r->user, change, count, err)) {
+		return false;
+	}
 	for (size_t i = 0; i < COUNT(r->lists) && r->lists[i]; i++) {
 		if (!reseal_run(r->keys, r->store, r->lists[i], change, count, err)) {
 			return false;
@@ -18,15 +22,17 @@ static bool run(struct daemon_reseal *r, bool change, struct reseal_count *count
 struct record {
 	struct str who, from;
 	const struct reseal_count *count;
+	bool new_data_keys;
 };
 
 static bool record(struct db *db UNUSED, struct change *c, void *user, struct err *err UNUSED)
 {
 	const struct record *r = user;
-	char after[96];
+	char after[128];
 
-	(void)snprintf(after, sizeof(after), "{\"resealed\":%" PRIu64 ",\"failed\":%" PRIu64 "}",
-		       r->count->resealed, r->count->failed);
+	(void)snprintf(after, sizeof(after),
+		       "{\"resealed\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"newDataKeys\":%s}",
+		       r->count->resealed, r->count->failed, r->new_data_keys ? "true" : "false");
 	const struct change_audit audit = {.who = r->who,
 					   .from = r->from,
 					   .what = STR("master-key.reseal"),
@@ -50,14 +56,20 @@ void daemon_reseal_answer(struct daemon_reseal *r, struct http_call *call, bool 
 			  struct str who, struct str from)
 {
 	struct reseal_count count = {0};
-	struct record rec = {who, from, &count};
+	struct str keys = http_query(call, "dataKeys");
+	struct record rec = {who, from, &count, change && str_eq(keys, STR("new"))};
 	struct err err;
 
+	if (keys.len > 0 && (!rec.new_data_keys || r->new_data_keys == NULL)) {
+		http_problem(call, 400,
+			     "dataKeys may be \"new\", with POST, where tenants have keys");
+		return;
+	}
 	if (pthread_mutex_trylock(&r->lock) != 0) {
 		http_problem(call, 503, "the master key is being looked at already: try again");
 		return;
 	}
-	bool ok = run(r, change, &count, &err) &&
+	bool ok = run(r, change, rec.new_data_keys, &count, &err) &&
 		  (!change || store_change(r->store, record, &rec, NULL, &err));
 	pthread_mutex_unlock(&r->lock);
 	if (!ok) {

@@ -6,7 +6,8 @@
  *     {"items": 12, "underOldKey": 0, "resealed": 3, "failed": 0, "done": true}
  *
  * `done`: an older line of the source may be taken out, as far as this database goes. Handlers run
- * in jobs; one run at a time.
+ * in jobs; one run at a time. POST with `?dataKeys=new` also moves what tenants keep to new data
+ * keys (the cloud side only).
  */
 #include <pthread.h>
 
@@ -25,6 +26,7 @@ struct daemon_reseal {
 	struct store *store;
 	const struct reseal_table *lists[RESEAL_LISTS_MAX]; /* ends with NULL */
 	reseal_more_fn *more;                               /* NULL: none */
+	reseal_more_fn *new_data_keys;                      /* NULL: there are none */
 	void *user;
 	pthread_mutex_t lock; /* of a run */
 };
