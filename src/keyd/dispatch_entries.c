@@ -1,3 +1,4 @@
+#include "base/crash.h"
 #include "crypto/seal.h"
 #include "crypto/tenant_key.h"
 #include "keyd/data_key.h"
@@ -23,6 +24,7 @@ enum keys_status dispatch_data_key_new(const struct dispatch *d, struct rd *in, 
 	if (!dispatch_serves_tenants(d, err) || !data_key_new(d->vault, tenant, &wrapped, err)) {
 		return KEYS_REFUSED;
 	}
+	CRASH_POINT("keyd.entry.datakey");
 	wr_blob(out, buf_str(&wrapped));
 	return KEYS_OK;
 }
@@ -32,6 +34,7 @@ static enum keys_status answer_again(bool ok, bool again, const struct buf *seal
 	if (!ok) {
 		return KEYS_REFUSED;
 	}
+	CRASH_POINT("keyd.entry.resealed");
 	wr_u8(out, again);
 	wr_blob(out, buf_str(sealed));
 	return KEYS_OK;
@@ -106,6 +109,7 @@ static bool seal_entry(const struct dispatch *d, struct str wrapped,
 	    !data_key_seal(&k, binding, plain, &sealed, err)) {
 		return false;
 	}
+	CRASH_POINT("keyd.entry.bound");
 	wr_blob(out, buf_str(&sealed));
 	return true;
 }
@@ -218,6 +222,7 @@ enum keys_status dispatch_entries_check(const struct dispatch *d, struct rd *in,
 	if (n == 0 || n > KEYS_CHECK_MAX) {
 		return dispatch_malformed(err);
 	}
+	CRASH_POINT("keyd.entry.checked");
 	for (uint16_t i = 0; i < n; i++) {
 		struct keys_entry entry;
 		bool read = keys_read_entry(in, &entry);
@@ -251,6 +256,7 @@ enum keys_status dispatch_mac(const struct dispatch *d, struct rd *in, struct bu
 		return KEYS_REFUSED;
 	}
 	data_key_mac(&k, label, message, mac);
+	CRASH_POINT("keyd.entry.authenticated");
 	buf_add(out, mac, sizeof(mac));
 	return KEYS_OK;
 }

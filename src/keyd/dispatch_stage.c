@@ -1,3 +1,4 @@
+#include "base/crash.h"
 #include "crypto/cert.h"
 #include "crypto/tenant_key.h"
 #include "keyd/data_key.h"
@@ -64,6 +65,7 @@ enum keys_status dispatch_stage_open(const struct dispatch *d, struct rd *in, st
 		return dispatch_malformed(err);
 	}
 	bool ok = may_stage(d, err) && stage_open(d->stage, &result, err);
+	CRASH_POINT("keyd.entry.staged");
 	return answer_result(d, ok, &result, out, err);
 }
 
@@ -169,6 +171,7 @@ static bool seal_staged(const struct dispatch *d, uint32_t i, struct str wrapped
 	    !data_key_seal(&key, binding, buf_str(&plain), &sealed, err)) {
 		return false;
 	}
+	CRASH_POINT("keyd.entry.sealed");
 	wr_blob(out, buf_str(&sealed));
 	return true;
 }

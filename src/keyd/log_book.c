@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/map.h"
 
 enum {
@@ -212,7 +213,9 @@ static bool read_on(struct log_book *b, struct err *err)
 /* One line, whole and on disk, or nothing of it. */
 static bool append(struct log_book *b, struct str line, struct err *err)
 {
+	CRASH_POINT("keyd.anchor.signed");
 	ssize_t n = pwrite(b->fd, line.at, line.len, b->end);
+	CRASH_POINT("keyd.anchor.written"); /* and not synced */
 
 	if (n == (ssize_t)line.len && fsync(b->fd) == 0) {
 		return keep_line(b, str_first(line, line.len - 1), err);

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/crash.h"
 #include "keys/master.h"
 #include "keys/pace.h"
 #include "keys/protocol.h"
@@ -158,6 +159,7 @@ static void rotate(struct monitor *m)
 	}
 	m->next_master = fd;
 	m->next_until = clock_now() + NEXT_READY_MS;
+	CRASH_POINT("monitor.next.started");
 }
 
 /* The answer to the ping: it has opened the vault, and what this folder was made with. */
@@ -172,6 +174,7 @@ static void adopt_next(struct monitor *m)
 	    answer[0] != KEYS_OK) {
 		return; /* it ends, and its status tells why */
 	}
+	CRASH_POINT("monitor.next.ready"); /* and the server has the old one */
 	retire(m, m->keyd.pid);
 	close_fd(m->master);
 	m->master = TAKE_FD(m->next_master);
@@ -180,6 +183,7 @@ static void adopt_next(struct monitor *m)
 	m->next.pid = 0;
 	/* The old one ends when the server has closed its sockets, behind the calls that run. */
 	hand_over(m, m->next_sockets);
+	CRASH_POINT("monitor.next.handed");
 	log_info("the source of the master key was read again: its first key seals from now on",
 		 LOG_INT("keyd", m->keyd.pid));
 }
@@ -455,6 +459,7 @@ int monitor_run(const struct monitor_settings *settings)
 		m.done = true;
 		m.status = EXIT_CONFIG;
 	} else {
+		crash_points_in(settings->state_dir);
 		start_server(&m);
 	}
 	while (!m.done) {

@@ -1,5 +1,6 @@
 #include "keys/reseal.h"
 
+#include "base/crash.h"
 #include "base/log.h"
 
 struct item {
@@ -126,7 +127,12 @@ static bool do_one(struct keys_client *c, struct store *s, const struct reseal_t
 	}
 	struct write w = {.table = table, .old = buf_str(&row->sealed), .anew = buf_str(&anew)};
 	count->resealed++;
-	return store_tx(s, write_one, &w, err);
+	CRASH_POINT("keystore.reseal.resealed");
+	if (!store_tx(s, write_one, &w, err)) {
+		return false;
+	}
+	CRASH_POINT("keystore.reseal.stored"); /* one row, and the others not */
+	return true;
 }
 
 static bool do_table(struct keys_client *c, struct store *s, const struct reseal_table *table,

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/rd.h"
 #include "crypto/seal.h"
 #include "store/change_priv.h"
@@ -182,6 +183,7 @@ static bool change_step(struct db *db, struct changing *ch, struct change *c, st
 		return false;
 	}
 	ch->n = c->row.n;
+	CRASH_POINT("store.change.recorded"); /* and not committed */
 	return true;
 }
 
@@ -201,6 +203,7 @@ bool store_change(struct store *s, change_fn *fn, void *user, int64_t *n, struct
 	if (!store_tx(s, change_tx, &ch, err)) {
 		return false;
 	}
+	CRASH_POINT("store.change.committed");
 	struct err lower;
 	(void)accept_head(s, ch.n, &lower); /* two commits may report here in either order */
 	if (n != NULL) {

@@ -6,6 +6,7 @@
  */
 #include <stdarg.h>
 
+#include "base/crash.h"
 #include "cloud/keystore/keystore_priv.h"
 
 enum {
@@ -324,9 +325,13 @@ static bool edit_tx(struct db *db, struct change *change, void *user, struct err
 	struct keystore_edit *e = &r->edit;
 
 	edit_start(r, db);
-	bool ok = lock(e, err) && r->plan->fn(e, r->plan->user, err) &&
-		  (e->makes_no_generation || keystore_make_generation(e, err));
+	bool ok = lock(e, err) && r->plan->fn(e, r->plan->user, err);
+	if (ok) {
+		CRASH_POINT("keystore.change.written");
+	}
+	ok = ok && (e->makes_no_generation || keystore_make_generation(e, err));
 	if (ok && keystore_report_make(e, err)) {
+		CRASH_POINT("keystore.change.authenticated");
 		record(e, change);
 		return true;
 	}
@@ -364,6 +369,7 @@ enum keystore_outcome keystore_edit_run(struct keystore *k, const struct keystor
 	edit_fini(&r.edit);
 	if (ok && k->changed != NULL) {
 		k->changed(k->user, head);
+		CRASH_POINT("keystore.change.published"); /* and not answered */
 	}
 	return outcome;
 }

@@ -2,6 +2,7 @@
  * A whole container into the keystore (spec/keystore.md 1.4). Everything that can be taken is
  * sealed first; what becomes of it is decided in the transaction, against the state of that moment.
  */
+#include "base/crash.h"
 #include "base/map.h"
 #include "cloud/keystore/keystore_priv.h"
 #include "crypto/cert_details.h"
@@ -459,6 +460,7 @@ enum keystore_outcome keystore_import(struct keystore *k, const struct keystore_
 	if (!k->keys.stage_open(k->keys.user, bytes, password, &in.format, &in.stage, err)) {
 		return keystore_stage_outcome(in.format, err);
 	}
+	CRASH_POINT("keystore.file.staged");
 	enum keystore_outcome outcome = import_staged(&in, report, err);
 	import_fini(&in);
 	return outcome;

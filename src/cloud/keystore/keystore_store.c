@@ -1,4 +1,5 @@
 /* The tables, a tenant's row, and its data keys. */
+#include "base/crash.h"
 #include "cloud/keystore/keystore_priv.h"
 
 /*
@@ -165,8 +166,15 @@ bool keystore_add_data_key(struct keystore *k, struct str tenant, int64_t now, s
 	struct key_tx t = {.tenant = tenant, .wrapped = wrapped, .made = now};
 
 	buf_reset(wrapped);
-	return k->keys.data_key_new(k->keys.user, tenant, wrapped, err) &&
-	       store_tx(k->store, insert_key, &t, err);
+	if (!k->keys.data_key_new(k->keys.user, tenant, wrapped, err)) {
+		return false;
+	}
+	CRASH_POINT("keystore.datakey.made");
+	if (!store_tx(k->store, insert_key, &t, err)) {
+		return false;
+	}
+	CRASH_POINT("keystore.datakey.stored"); /* and nothing sealed with it */
+	return true;
 }
 
 bool keystore_data_key(struct keystore *k, struct str tenant, int64_t now, struct buf *wrapped,

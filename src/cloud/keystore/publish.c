@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "base/crash.h"
 #include "base/log.h"
 #include "cloud/directory/runtime.h"
 #include "cloud/keystore/keystore_priv.h"
@@ -323,6 +324,7 @@ static bool load_and_publish(struct keystore_publisher *p, int64_t head, struct 
 	}
 	l.made->head = head;
 	if (l.is_new) {
+		CRASH_POINT("keystore.publish.loaded");
 		snapshot_publish(p->cell, &TAKE(l.made)->snapshot);
 	} else {
 		loading_drop(&l);

@@ -1,4 +1,5 @@
 /* Single entries into the keystore: certificates, key pairs out of containers, made ones. */
+#include "base/crash.h"
 #include "cloud/keystore/keystore_priv.h"
 #include "crypto/formats/chain.h"
 #include "crypto/formats/container.h"
@@ -364,6 +365,7 @@ enum keystore_outcome keystore_put_key_pair(struct keystore *k, const struct key
 	if (!k->keys.stage_open(k->keys.user, bytes, password, &format, &stage, err)) {
 		return keystore_stage_outcome(format, err);
 	}
+	CRASH_POINT("keystore.pair.staged");
 	int tries = 0;
 	do {
 		const struct pairing p = {

@@ -4,6 +4,7 @@
  * Old data keys stay, since the generations of their time were authenticated with them.
  */
 #include "base/clock.h"
+#include "base/crash.h"
 #include "cloud/keystore/keystore_priv.h"
 
 enum {
@@ -132,9 +133,11 @@ static bool move(struct reseal *r, struct str tenant, struct str wrapped,
 	}
 	struct moving m = {row->version, str_make(row->data_key, 16), keys_data_key_id(wrapped),
 			   buf_str(&sealed)};
+	CRASH_POINT("keystore.reseal.moving");
 	if (!store_tx(k->store, write_sealed, &m, err)) {
 		return false;
 	}
+	CRASH_POINT("keystore.reseal.moved"); /* one entry, and the others not */
 	step(r);
 	return true;
 }

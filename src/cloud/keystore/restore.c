@@ -3,6 +3,7 @@
  * alive now and what was alive in the pinned generation, of tenant-owned entries. It touches no
  * key.
  */
+#include "base/crash.h"
 #include "cloud/keystore/keystore_priv.h"
 
 /* ---- back up ---- */
@@ -27,6 +28,7 @@ static bool back_up(struct keystore_edit *e, void *user, struct err *err)
 	    !keystore_pin_read(e->db, e->id, id, b->out, &found, err)) {
 		return false;
 	}
+	CRASH_POINT("keystore.backup.pinned");
 	jsonw_object(&w);
 	jsonw_key_int(&w, "pin", id);
 	jsonw_key_int(&w, "generation", e->generation);
@@ -335,8 +337,11 @@ static bool write_lives(struct keystore_edit *e, const struct restoring *r, stru
 		" (SELECT n.alias_fold FROM entry_life n WHERE n.keystore = $1"
 		" AND n.to_gen = " KEYSTORE_NOW ")";
 
-	return run_life(e, r, r->mode == KEYSTORE_RESTORE_REPLACE ? close_all : close_same, err) &&
-	       run_life(e, r, open_missing, err);
+	if (!run_life(e, r, r->mode == KEYSTORE_RESTORE_REPLACE ? close_all : close_same, err)) {
+		return false;
+	}
+	CRASH_POINT("keystore.restore.closed"); /* and nothing opened */
+	return run_life(e, r, open_missing, err);
 }
 
 static void audit_restore(struct keystore_edit *e, const struct restoring *r)
