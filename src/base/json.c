@@ -33,11 +33,17 @@ static const struct json *ours(const json_t *j)
 	return (const struct json *)(const void *)j;
 }
 
-/* How deep brackets nest outside of strings; jansson itself would go 2048 deep. */
-static size_t nesting(struct str text)
+struct shape {
+	size_t depth;  /* how deep brackets nest outside of strings; jansson itself would go 2048 */
+	size_t values; /* at most so many: one behind each bracket and each comma */
+};
+
+static struct shape measure(struct str text)
 {
-	size_t depth = 0, most = 0;
+	struct shape s = {.values = 1};
+	size_t depth = 0;
 	bool quoted = false;
+
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.at[i];
 		if (quoted && c == '\\') {
@@ -46,12 +52,29 @@ static size_t nesting(struct str text)
 			quoted = !quoted;
 		} else if (!quoted && (c == '{' || c == '[')) {
 			depth++;
-			most = depth > most ? depth : most;
+			s.depth = depth > s.depth ? depth : s.depth;
+			s.values++;
 		} else if (!quoted && (c == '}' || c == ']') && depth > 0) {
 			depth--;
+		} else if (!quoted && c == ',') {
+			s.values++;
 		}
 	}
-	return most;
+	return s;
+}
+
+static bool has_fair_shape(struct str text, struct err *err)
+{
+	struct shape s = measure(text);
+	size_t most = JSON_VALUES_FREE + text.len / 8;
+
+	if (s.depth > JSON_DEPTH_MAX) {
+		return err_set(err, ERR_LIMIT, "JSON nests deeper than %d levels", JSON_DEPTH_MAX);
+	}
+	most = most < JSON_VALUES_MAX ? most : (size_t)JSON_VALUES_MAX;
+	return s.values <= most ||
+	       err_set(err, ERR_LIMIT, "JSON of %zu bytes has more than %zu values", text.len,
+		       most);
 }
 
 bool json_parse(struct str text, size_t max, struct json **out, struct err *err)
@@ -60,8 +83,8 @@ bool json_parse(struct str text, size_t max, struct json **out, struct err *err)
 		return err_set(err, ERR_LIMIT, "JSON of %zu bytes is longer than the limit of %zu",
 			       text.len, max);
 	}
-	if (nesting(text) > JSON_DEPTH_MAX) {
-		return err_set(err, ERR_LIMIT, "JSON nests deeper than %d levels", JSON_DEPTH_MAX);
+	if (!has_fair_shape(text, err)) {
+		return false;
 	}
 	json_error_t why;
 	/* without JSON_ALLOW_NUL: a text with \u0000 would mean one thing here and another in C */

@@ -16,6 +16,13 @@ struct json; /* a jansson value under another name, so that jansson.h stays in b
 
 enum {
 	JSON_DEPTH_MAX = 32, /* nesting; deeper input is refused (stack of the parser) */
+	/*
+	 * Values in one text: a tree takes up to 230 bytes for each, so 32 MiB of "{}," would take
+	 * 2.5 GiB. Any text has the first number; a longer one may have one in eight bytes more, up
+	 * to the second.
+	 */
+	JSON_VALUES_FREE = 50 * 1000,
+	JSON_VALUES_MAX = 2 * 1000 * 1000,
 };
 
 /* Parses all of `text` (at most `max` bytes). The result is owned: json_free(). */

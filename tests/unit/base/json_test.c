@@ -105,6 +105,25 @@ static void assert_written(const struct json *j, const char *expected)
 	assert_str(buf_str(&b), expected);
 }
 
+/* 32 MiB of "{}," in a small ZIP took 2.5 GiB: the connector was killed by an import. */
+TEST(what_a_tree_takes_is_bounded)
+{
+	AUTO_BUF struct buf many = BUF(MIB(1)), some = BUF(MIB(1));
+	AUTO(json_free) struct json *j = NULL;
+	struct err err;
+
+	for (buf_add_c(&many, '['); many.len < MIB(1) - 8;) {
+		buf_add_str(&many, STR("{},"));
+	}
+	buf_add_str(&many, STR("1]"));
+	assert_err(json_parse(buf_str(&many), MIB(1), &j, &err), &err, ERR_LIMIT, "values");
+	for (buf_add_c(&some, '['); some.len < 2 * (JSON_VALUES_FREE - 1);) {
+		buf_add_str(&some, STR("1,"));
+	}
+	buf_add_str(&some, STR("\",,,,,,\"]")); /* those are none */
+	assert_ok(json_parse(buf_str(&some), MIB(1), &j, &err), &err);
+}
+
 TEST(a_tree_is_written_as_it_was_read)
 {
 	struct err err = {0};
@@ -119,6 +138,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_walk_meets_every_member),
 	cmocka_unit_test(what_is_ambiguous_or_broken_is_refused),
 	cmocka_unit_test(depth_and_size_are_bounded),
+	cmocka_unit_test(what_a_tree_takes_is_bounded),
 	cmocka_unit_test(a_tree_is_written_as_it_was_read),
 };
 UNIT_MAIN(tests)
