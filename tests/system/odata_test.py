@@ -407,3 +407,8 @@ def case_audit(world):
     wait_for(lambda: rows("keystore.export", "user:" + ADMIN), "the record of an export", 20)
     denied = wait_for(lambda: rows("denied GET", "user:nosy@plant.example"), "the denied attempt", 20)
     expect("KeystoreEntries" in denied[0]["object"], str(denied[0]))
+    mine = hexed("sap_mine")
+    equal(world.tenant.write("DELETE", f"/KeystoreEntries('{mine}')").status, 403, "the provider's")
+    denied = wait_for(lambda: [row for row in rows("denied DELETE", "user:" + ADMIN) if mine in row["object"]],
+                      "the denied change of a provider's entry", 20)
+    equal(denied[0]["tenant"], world.subaccount, "its tenant")

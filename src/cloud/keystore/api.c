@@ -90,6 +90,7 @@ void api_refuse(struct http_call *call, enum keystore_outcome outcome, const str
 {
 	unsigned status = keystore_status(outcome, err);
 
+	odata_note_denied(call, outcome, err->text);
 	if (status == 503) {
 		http_answer_field(call, "Retry-After", STR("1"));
 	}

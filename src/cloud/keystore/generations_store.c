@@ -94,7 +94,8 @@ bool keystore_check_mac(struct keystore *k, struct db *db, struct str tenant,
 	bool found;
 
 	if (!compute_mac(k, db, tenant, row, mac, &found, err)) {
-		return false;
+		*good = false;
+		return err->kind == ERR_DENIED; /* the tenant's data key does not open */
 	}
 	*good = found && equal_secret(mac, row->mac, sizeof(mac));
 	return true;

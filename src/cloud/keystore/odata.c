@@ -98,6 +98,7 @@ void odata_error(struct http_call *call, unsigned status, const char *fmt, ...)
 
 void odata_refuse(struct http_call *call, enum keystore_outcome outcome, const struct err *err)
 {
+	odata_note_denied(call, outcome, err->text);
 	odata_error(call, keystore_status(outcome, err), "%s", err->text);
 }
 
@@ -166,6 +167,26 @@ void odata_note_export(const struct http_call *call, struct str object, const ch
 							    .object = object,
 							    .reason = what,
 							    .status = 200});
+}
+
+void odata_note_denied(const struct http_call *call, enum keystore_outcome outcome,
+		       const char *reason)
+{
+	const struct cloud_rooms *rooms = call->user;
+	const struct directory_caller *caller = directory_caller(call);
+	AUTO_BUF struct buf what = BUF(64);
+
+	if (outcome != KEYSTORE_RESERVED) {
+		return;
+	}
+	buf_addf(&what, "denied %.*s", STR_ARGS(str_first(call->head->method, 32)));
+	denials_note(rooms->denials, &(const struct denial){.who = caller->actor.who,
+							    .from = caller->actor.from,
+							    .tenant = str_of(caller->subaccount),
+							    .what = buf_str(&what),
+							    .object = call->path,
+							    .reason = reason,
+							    .status = 403});
 }
 
 /* ---- questions ---- */

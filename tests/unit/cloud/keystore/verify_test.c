@@ -168,6 +168,17 @@ static void a_damaged_backup_is_not_restored(void **state)
 	keystore_close(k);
 }
 
+static void a_changed_data_key_is_named(void **state)
+{
+	struct keystore *k = filled(state);
+
+	database_sql(*state, "UPDATE data_key SET wrapped = id");
+	struct told t = verify(k);
+	says(&t, "generation 4: its row is missing or was changed");
+	says(&t, "edge: the sealed key");
+	keystore_close(k);
+}
+
 static void a_changed_generation_is_named(void **state)
 {
 	struct keystore *k = filled(state);
@@ -221,6 +232,7 @@ static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_changed_life_row_is_named_and_repaired_by_a_restore),
 	ON_BOTH(a_requirement_that_was_changed_past_us_is_not_authenticated),
 	ON_BOTH(a_damaged_backup_is_not_restored),
+	ON_BOTH(a_changed_data_key_is_named),
 	ON_BOTH(a_changed_generation_is_named),
 	ON_BOTH(a_missing_generation_is_named),
 	ON_BOTH(pruning_keeps_what_is_pinned_and_new),
