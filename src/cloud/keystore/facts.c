@@ -1,6 +1,7 @@
 /* What the API says of an entry (spec/keystore.md 3.4), out of its leaf; and what is trusted. */
 #include "cloud/keystore/keystore_priv.h"
 #include "crypto/cert_details.h"
+#include "crypto/seal.h"
 #include "crypto/trust.h"
 
 enum {
@@ -55,6 +56,24 @@ bool keystore_facts(struct str der, struct keystore_draft *d, struct err *err)
 	struct cert_details c;
 
 	return cert_details_read(der, a, &c, err) && copy_facts(&c, d, err);
+}
+
+bool keystore_facts_fit(const struct keystore_content *c)
+{
+	const struct keystore_entry *e = c->list->entries;
+	AUTO_DRAFTS struct keystore_drafts ds = {0};
+	struct keystore_draft *d = keystore_drafts_add(&ds);
+	struct str leaf[1];
+	uint8_t hash[32];
+	struct err ignored;
+
+	digest_sha256(buf_str(&c->chain), hash);
+	return memcmp(hash, c->chain_sha256, sizeof(hash)) == 0 &&
+	       keystore_chain_split(buf_str(&c->chain), leaf, 1) == 1 &&
+	       keystore_facts(leaf[0], d, &ignored) && strcmp(d->entry.sha1, e->sha1) == 0 &&
+	       strcmp(d->entry.sha256, e->sha256) == 0 && strcmp(d->entry.sha512, e->sha512) == 0 &&
+	       strcmp(d->entry.serial, e->serial) == 0 && d->entry.not_before == e->not_before &&
+	       d->entry.not_after == e->not_after;
 }
 
 /* ---- trust ---- */

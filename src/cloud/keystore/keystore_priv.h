@@ -128,6 +128,8 @@ NODISCARD bool keystore_draft_seal(struct keystore *k, struct str tenant, struct
 NODISCARD bool keystore_draft_sealed(struct keystore_draft *d, struct str wrapped, struct err *err);
 /* The facts of one certificate, in the API's forms (facts.c). */
 NODISCARD bool keystore_facts(struct str der, struct keystore_draft *d, struct err *err);
+/* Whether fingerprints, serial number and validity in its row are those of its certificate. */
+bool keystore_facts_fit(const struct keystore_content *c);
 /* A lent piece of a chain in the stored form: calls back as keystore_chain_each(). */
 size_t keystore_chain_split(struct str chain, struct str *ders, size_t max);
 

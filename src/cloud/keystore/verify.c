@@ -65,6 +65,9 @@ static bool check_batch(struct verifying *v, struct err *err)
 		if (ok && !good[i]) {
 			v->fn(str_of(v->batch[i].list->entries[0].alias), reason(&v->batch[i]),
 			      v->user);
+		} else if (ok && !keystore_facts_fit(&v->batch[i])) {
+			v->fn(str_of(v->batch[i].list->entries[0].alias),
+			      "its row says something else than its certificate", v->user);
 		}
 		keystore_content_fini(&v->batch[i]);
 	}

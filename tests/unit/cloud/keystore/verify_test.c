@@ -82,6 +82,23 @@ static void a_life_row_that_ends_in_the_future_is_named(void **state)
 	keystore_close(k);
 }
 
+static void a_row_that_says_another_fingerprint_is_named(void **state)
+{
+	struct keystore *k = filled(state);
+
+	database_sql(*state, "UPDATE entry_version SET prints = (SELECT v.prints FROM entry_version"
+			     " v WHERE v.alias = 'b') WHERE id = " VERSION_OF("edge"));
+	struct told t = verify(k);
+	assert_int_equal(t.n, 1);
+	says(&t, "edge: its row says something else");
+	database_sql(*state, "UPDATE entry_version SET not_before = not_before + 1"
+			     " WHERE id = " VERSION_OF("a"));
+	t = verify(k);
+	assert_int_equal(t.n, 2);
+	says(&t, "a: its row says something else");
+	keystore_close(k);
+}
+
 static void a_changed_chain_is_named(void **state)
 {
 	struct keystore *k = filled(state);
@@ -227,6 +244,7 @@ static void pruning_keeps_what_is_pinned_and_new(void **state)
 static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_changed_sealed_key_is_named),
 	ON_BOTH(a_life_row_that_ends_in_the_future_is_named),
+	ON_BOTH(a_row_that_says_another_fingerprint_is_named),
 	ON_BOTH(a_changed_chain_is_named),
 	ON_BOTH(a_flag_that_was_set_past_us_is_named),
 	ON_BOTH(a_changed_life_row_is_named_and_repaired_by_a_restore),
