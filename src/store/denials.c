@@ -70,21 +70,45 @@ static void fill(struct entry *e, const struct denial *denial)
 	e->status = denial->status;
 }
 
-void denials_note(struct denials *d, const struct denial *denial)
+/* False when there is no room. */
+static bool keep(struct denials *d, const struct denial *denial)
 {
-	if (d == NULL) {
-		return;
-	}
 	pthread_mutex_lock(&d->lock);
 	if (d->entries == NULL) {
 		d->entries = NEW_ARRAY(struct entry, DENIALS_MAX);
 	}
-	if (d->n < DENIALS_MAX) {
+	bool room = d->n < DENIALS_MAX;
+	if (room) {
 		fill(&d->entries[d->n++], denial);
-	} else {
-		d->left_out++;
 	}
 	pthread_mutex_unlock(&d->lock);
+	return room;
+}
+
+static void leave_out(struct denials *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->left_out++;
+	pthread_mutex_unlock(&d->lock);
+}
+
+void denials_note(struct denials *d, const struct denial *denial)
+{
+	if (d != NULL && !keep(d, denial)) {
+		leave_out(d);
+	}
+}
+
+void denials_note_granted(struct denials *d, const struct denial *denial)
+{
+	struct err err;
+
+	while (d != NULL && !keep(d, denial)) {
+		if (!denials_flush(d, &err)) {
+			leave_out(d);
+			return;
+		}
+	}
 }
 
 bool denials_waiting(struct denials *d)

@@ -29,6 +29,9 @@ struct denials *denials_new(struct store *s); /* lent */
 void denials_free(struct denials *d);         /* writes nothing; takes NULL */
 /* Copied; bytes that are no UTF-8 and control characters become '?'. Takes d == NULL. */
 void denials_note(struct denials *d, const struct denial *denial);
+/* The same for what was granted, an export: a flood may not hide it, so a full batch is written
+ * first. Blocks. */
+void denials_note_granted(struct denials *d, const struct denial *denial);
 bool denials_waiting(struct denials *d);
 /* Blocks. What could not be written is lost, and counted as left out. */
 NODISCARD bool denials_flush(struct denials *d, struct err *err);

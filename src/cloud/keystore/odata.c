@@ -160,13 +160,14 @@ void odata_note_export(const struct http_call *call, struct str object, const ch
 	const struct cloud_rooms *rooms = call->user;
 	const struct directory_caller *caller = directory_caller(call);
 
-	denials_note(rooms->denials, &(const struct denial){.who = caller->actor.who,
-							    .from = caller->actor.from,
-							    .tenant = str_of(caller->subaccount),
-							    .what = STR("keystore.export"),
-							    .object = object,
-							    .reason = what,
-							    .status = 200});
+	denials_note_granted(rooms->denials,
+			     &(const struct denial){.who = caller->actor.who,
+						    .from = caller->actor.from,
+						    .tenant = str_of(caller->subaccount),
+						    .what = STR("keystore.export"),
+						    .object = object,
+						    .reason = what,
+						    .status = 200});
 }
 
 void odata_note_denied(const struct http_call *call, enum keystore_outcome outcome,

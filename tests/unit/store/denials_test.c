@@ -83,6 +83,25 @@ static void a_flood_is_bounded_and_said(void **state)
 	denials_free(d);
 }
 
+/* Else who wants to export unseen sends refused requests beside. */
+static void a_flood_hides_nothing_that_was_granted(void **state)
+{
+	struct store *s = ready(state);
+	struct denials *d = denials_new(s);
+	struct err err;
+
+	for (int i = 0; i < DENIALS_MAX; i++) {
+		denials_note(d, &sample);
+	}
+	for (int i = 0; i < DENIALS_MAX + 7; i++) {
+		denials_note_granted(d, &sample);
+	}
+	assert_ok(denials_flush(d, &err), &err);
+	assert_int_equal(count(s), 2 * DENIALS_MAX + 7);
+	denials_free(d);
+	denials_note_granted(NULL, &sample);
+}
+
 static void what_strangers_send_is_cut_and_made_harmless(void **state)
 {
 	struct store *s = ready(state);
@@ -105,6 +124,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		ON_BOTH(what_was_denied_is_written_together_and_verifies),
 		ON_BOTH(a_flood_is_bounded_and_said),
+		ON_BOTH(a_flood_hides_nothing_that_was_granted),
 		ON_BOTH(what_strangers_send_is_cut_and_made_harmless),
 	};
 
