@@ -30,6 +30,9 @@ def case_csrf(world):
         answer = t.rest.call("POST", t.service + "/KeystoreResources", {"Name": "backup_admin_system"}, headers=broken)
         equal((answer.status, answer.headers["X-CSRF-Token"]), (403, "Required"), f"with {broken.keys()}")
     equal(t.back_up().status, 204, "with both")
+    reader = Tenant(world, world.owner, world.owner_password)
+    answer = reader.rest.call("POST", t.service + "/KeystoreResources", {"Name": "backup_admin_system"}, headers=session)
+    equal(answer.status, 403, "another's session")
 
 
 def case_forms(world):

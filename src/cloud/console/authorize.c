@@ -101,13 +101,22 @@ static bool from_basic(struct http_call *call, struct directory_user *out)
 	return true;
 }
 
+/* A script that changed its user and kept its cookies means the user that it names. */
+static bool is_of_another(struct http_call *call, const struct session_user *session)
+{
+	struct str name, password;
+
+	return http_basic(call, &name, &password) && !str_eq(name, str_of(session->name));
+}
+
 static bool find_user(struct http_call *call, struct directory_user *out)
 {
 	struct session_user user;
 
 	switch (session_check(console_of(call)->settings.sessions, call, clock_now(), &user)) {
 	case SESSION_GOOD:
-		return from_session(call, &user, out);
+		return is_of_another(call, &user) ? from_basic(call, out)
+						  : from_session(call, &user, out);
 	case SESSION_NO_TOKEN:
 		if ((call->route->roles & ACCESS_TENANT) != 0) {
 			return console_csrf_required(call);
