@@ -64,13 +64,39 @@ static bool compare_line(void *user, const struct anchor_line *line, struct err 
 	return true;
 }
 
-static bool compare_anchor(struct cli_run *run, struct store *s, int64_t head, struct err *err)
+static void write_json(struct buf *out, int64_t rows, int64_t head, const struct comparison *c,
+		       const struct anchor_summary *summary, struct str key)
+{
+	struct jsonw w = jsonw_to(out);
+
+	jsonw_object(&w);
+	jsonw_key_int(&w, "rows", rows);
+	jsonw_key_int(&w, "lastChange", head);
+	if (summary != NULL) {
+		jsonw_key(&w, "anchor");
+		jsonw_object(&w);
+		jsonw_key_int(&w, "lines", (int64_t)summary->lines);
+		jsonw_key_int(&w, "lastChange", c->last);
+		jsonw_key_str(&w, "keySha256", key);
+		jsonw_object_end(&w);
+	}
+	jsonw_object_end(&w);
+	buf_add_c(out, '\n');
+}
+
+static bool compare_anchor(struct cli_run *run, struct store *s, int64_t rows, int64_t head,
+			   struct err *err)
 {
 	const char *path = cli_value(run, "anchor");
+	bool as_json = cli_wants_json(&run->parsed->settings);
 	struct comparison c = {.s = s};
 	struct anchor_summary summary;
 	AUTO_BUF struct buf hex = BUF(128);
 
+	if (!path && as_json) {
+		write_json(&run->out, rows, head, NULL, NULL, STR_NONE);
+		return true;
+	}
 	if (!path) {
 		buf_add_str(&run->out, STR("without --anchor a log whose end was cut off is not "
 					   "told from a shorter one\n"));
@@ -83,6 +109,10 @@ static bool compare_anchor(struct cli_run *run, struct store *s, int64_t head, s
 		return err_set(err, ERR_MISSING, "%s has no line about this log", path);
 	}
 	buf_add_hex(&hex, summary.key_sha256, sizeof(summary.key_sha256));
+	if (as_json) {
+		write_json(&run->out, rows, head, &c, &summary, buf_str(&hex));
+		return true;
+	}
 	buf_addf(&run->out,
 		 "the anchor's %llu lines are signed and agree, the last one with number %lld; "
 		 "%lld newer changes are not anchored yet\nSHA-256 of the anchor's key: %.*s\n",
@@ -100,9 +130,11 @@ bool cli_audit_verify(struct cli_run *run, struct err *err)
 	    !store_verify_audit(s, &rows, err) || !store_head(s, &head, err)) {
 		return false;
 	}
-	buf_addf(&run->out,
-		 "%lld rows, the last change is number %lld: nothing is changed, missing "
-		 "or out of order\n",
-		 (long long)rows, (long long)head);
-	return compare_anchor(run, s, head, err);
+	if (!cli_wants_json(&run->parsed->settings)) {
+		buf_addf(&run->out,
+			 "%lld rows, the last change is number %lld: nothing is changed, missing "
+			 "or out of order\n",
+			 (long long)rows, (long long)head);
+	}
+	return compare_anchor(run, s, rows, head, err);
 }

@@ -465,7 +465,7 @@ const struct cli_command cli_commands[] = {
 	{.words = "keystore create", .server = CLI_CLOUD, .run = cli_keystore_create,
 	 .summary = "Make a key pair with a self-signed certificate", .columns = KEYSTORE_COLUMNS,
 	 .rows = {ROW_TENANT, {"ALIAS", NULL, CLI_TEXT, true, "Its alias"},
-		  {"key-type", NULL, CLI_TEXT, false, "RSA (usual) or EC"},
+		  {"key-type", NULL, CLI_TEXT, false, "RSA (usual), EC, DSA, Ed25519 or Ed448"},
 		  {"key-size", NULL, CLI_TEXT, false, "Bits; 4096 for RSA otherwise"},
 		  {"curve", NULL, CLI_TEXT, false, "Of EC, such as secp256r1"}, ROWS_OF_KEY}},
 	{.words = "keystore csr", .server = CLI_CLOUD, .run = cli_keystore_csr,

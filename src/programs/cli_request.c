@@ -140,7 +140,8 @@ static bool add_member(struct jsonw *w, const struct cli_row *row, struct str va
 		return add_host_port(w, row, value, err);
 	case CLI_BOOL:
 		if (!read_bool(value, &yes)) {
-			return err_set(err, ERR_CONFIG, "--%s is on or off", row->name);
+			return err_set(err, ERR_CONFIG, "%s%s is on or off",
+				       cli_row_is_argument(row) ? "" : "--", row->name);
 		}
 		jsonw_key_bool(w, row->json, yes);
 		return true;

@@ -10,7 +10,8 @@ static bool read_all(int fd, const char *name, struct buf *out, struct err *err)
 	for (;;) {
 		char *room = buf_reserve(out, 4096);
 		if (room == NULL) {
-			return err_set(err, ERR_CONFIG, "%s is too long", name);
+			return err_set(err, ERR_CONFIG, "%s is longer than %zu bytes", name,
+				       out->max);
 		}
 		ssize_t got = read(fd, room, 4096);
 		if (got < 0) {
