@@ -134,6 +134,24 @@ static void authentication(struct http_call *call)
 	http_answer_json(call, 200);
 }
 
+/* Throttled and recorded as a login is: a session alone must not do to find the password. */
+static bool knows_password(struct http_call *call, struct str password, const char *wrong)
+{
+	struct admin_facts f = admin_facts(admin_of(call));
+	struct session_user ignored = {0};
+
+	switch (admin_judge_login(admin_of(call), call, str_of(f.user), password, &ignored)) {
+	case ADMIN_LOGIN_GOOD:
+		return true;
+	case ADMIN_LOGIN_WRONG:
+		admin_error(call, 400, "%s", wrong);
+		return false;
+	case ADMIN_LOGIN_ANSWERED:
+		break;
+	}
+	return false;
+}
+
 static void change_password(struct http_call *call, struct str old, struct str new)
 {
 	struct admin *a = admin_of(call);
@@ -141,8 +159,7 @@ static void change_password(struct http_call *call, struct str old, struct str n
 	char hash[128];
 	struct err err = {0};
 
-	if (!admin_password_is_right(a, old)) {
-		admin_error(call, 400, "the current password is wrong");
+	if (!knows_password(call, old, "the current password is wrong")) {
 		return;
 	}
 	if (new.len == 0 || str_eq_secret(old, new)) {
@@ -175,8 +192,7 @@ static void rename_user(struct http_call *call, struct str user, struct str pass
 	struct admin *a = admin_of(call);
 	struct admin_facts f = admin_facts(a);
 
-	if (!admin_password_is_right(a, password)) {
-		admin_error(call, 400, "the password is wrong");
+	if (!knows_password(call, password, "the password is wrong")) {
 		return;
 	}
 	for (size_t i = 0; i < user.len; i++) {

@@ -298,6 +298,27 @@ TEST(a_session_must_send_its_token_when_it_writes)
 	assert_int_equal(send_fields("PUT", CONF "/connector", body, fields, 3), 200);
 }
 
+/* With a session of somebody else's the password could be tried without a pause or a trace. */
+TEST(who_has_a_session_is_slowed_down_at_guessing_the_password)
+{
+	const char *body = "{\"oldPassword\":\"wrong\",\"newPassword\":\"x\"}";
+	unsigned status = 0;
+
+	expect(200, "GET", CONF "/connector", "");
+	char own[200], own_token[100];
+	snprintf(own, sizeof own, "%.*s", (int)strcspn(cookie, ";"), cookie);
+	snprintf(own_token, sizeof own_token, "%s", token);
+	struct http_field fields[3] = {{STR("Cookie"), str_of(own), false},
+				       {STR("Content-Type"), STR("application/json"), false},
+				       {STR("X-CSRF-Token"), str_of(own_token), false}};
+	for (int i = 0; i < 10 && status != 429; i++) {
+		status =
+			send_fields("PUT", CONF "/connector/authentication/basic", body, fields, 3);
+		assert_true(status == 400 || status == 429);
+	}
+	assert_int_equal(status, 429);
+}
+
 TEST(the_user_may_be_renamed_but_not_with_the_password_at_once)
 {
 	expect(400, "PUT", CONF "/connector/authentication/basic",
@@ -744,6 +765,7 @@ int main(void)
 		READY(a_wrong_name_costs_as_much_as_a_wrong_password),
 		READY(many_wrong_passwords_are_slowed_down),
 		READY(a_session_must_send_its_token_when_it_writes),
+		READY(who_has_a_session_is_slowed_down_at_guessing_the_password),
 		READY(the_user_may_be_renamed_but_not_with_the_password_at_once),
 		READY(the_description_is_written_and_null_is_refused),
 		READY(the_proxy_is_set_shown_without_its_password_and_removed),
