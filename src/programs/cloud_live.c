@@ -286,18 +286,27 @@ struct keystore_limits cloud_keystore_limits(const struct cloud_options *o)
 					.pins = o->keystore_backups};
 }
 
+/* Each judges its own values as it takes them. */
+static bool set_rooms(struct cloud *c, const struct cloud_options *o, struct err *err)
+{
+	return token_server_set(c->rooms.tokens, o->token_validity / 1000, o->proxy_host, err) &&
+	       ca_set_policy(c->rooms.ca, o->certificate_validity / 1000, o->renew_expired / 1000,
+			     err) &&
+	       daemon_alerts_configure(c->alerts, &o->alert, err);
+}
+
 /* All that can be refused comes first: a bad value leaves everything as it was. */
 static bool take_over(struct cloud *c, struct cloud_options *fresh, struct buf *waiting,
 		      struct err *err)
 {
 	const struct daemon_place now = cloud_place(fresh);
+	struct err ignored;
 
-	if (!cloud_check(fresh, err) || !daemon_check_log(&now, err) ||
-	    !token_server_set(c->rooms.tokens, fresh->token_validity / 1000, fresh->proxy_host,
-			      err) ||
-	    !ca_set_policy(c->rooms.ca, fresh->certificate_validity / 1000,
-			   fresh->renew_expired / 1000, err) ||
-	    !daemon_alerts_configure(c->alerts, &fresh->alert, err) || !daemon_log(&now, err)) {
+	if (!cloud_check(fresh, err) || !daemon_check_log(&now, err)) {
+		return false;
+	}
+	if (!set_rooms(c, fresh, err) || !daemon_log(&now, err)) {
+		(void)!set_rooms(c, &c->options, &ignored); /* those before had taken it */
 		return false;
 	}
 	const struct keystore_limits limits = cloud_keystore_limits(fresh);
