@@ -133,7 +133,8 @@ bool ca_set_policy(struct ca *ca, int64_t leaf_validity_s, int64_t renew_expired
 {
 	if (leaf_validity_s < CA_LEAF_LEAST_S || leaf_validity_s > CA_LEAF_MOST_S) {
 		return err_set(err, ERR_CONFIG,
-			       "the validity of certificates is 2 minutes to 825 days");
+			       "the validity of certificates is %d seconds to %d days",
+			       CA_LEAF_LEAST_S, CA_LEAF_MOST_S / 86400);
 	}
 	if (renew_expired_s < 0) {
 		return err_set(err, ERR_CONFIG, "the time for renewal after expiry is negative");

@@ -182,7 +182,7 @@ static void read_listener(struct stmt *st, void *out)
 	struct str der = stmt_col_text(st, 1);
 
 	query_copy(st, 0, row->name, sizeof(row->name));
-	if (der.len <= sizeof(row->der)) { /* ours, of a few hundred bytes */
+	if (der.len <= sizeof(row->der)) { /* ours: always */
 		memcpy(row->der, der.at, der.len);
 		row->len = der.len;
 	}

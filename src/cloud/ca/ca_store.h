@@ -22,7 +22,7 @@ NODISCARD bool ca_store_listener(struct store *s, const char *name, struct str h
 /* Name and certificate (DER) of each, for free(). */
 struct ca_listener_row {
 	char name[64];
-	char der[4096];
+	char der[8192]; /* ISSUE_SANS_MAX names of 255 bytes, and 4 KiB for the rest */
 	size_t len;
 };
 NODISCARD bool ca_store_listeners(struct store *s, struct ca_listener_row **rows, size_t *n,
