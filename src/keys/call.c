@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "keys/entries.h"
 #include "net/packet.h"
 
@@ -161,13 +162,15 @@ enum keys_outcome keys_exchange(struct keys_calls *c, int fd, const struct buf *
 enum keys_outcome keys_call(struct keys_calls *c, const struct buf *request, struct buf *answer,
 			    struct err *err)
 {
+	msec_t until = clock_now() + KEYS_FRESH_MS;
 	uint64_t after = 0;
 
 	atomic_fetch_add(&c->calls, 1);
-	for (int tries = 0; tries < 2; tries++) {
+	for (int tries = 0; tries <= KEYS_REPEATS; tries++) {
 		struct keys_socket socket;
+		msec_t left = until - clock_now();
 
-		if (!keys_pool_take(c->pool, after, KEYS_FRESH_MS, &socket, err)) {
+		if (!keys_pool_take(c->pool, after, left > 0 ? left : 0, &socket, err)) {
 			return KEYS_CALL_FAILED;
 		}
 		enum keys_outcome outcome = keys_exchange(c, socket.fd, request, answer, err);
@@ -178,10 +181,10 @@ enum keys_outcome keys_call(struct keys_calls *c, const struct buf *request, str
 			return outcome;
 		}
 		after = socket.set;
-		atomic_fetch_add(&c->repeated, tries == 0);
+		atomic_fetch_add(&c->repeated, tries < KEYS_REPEATS);
 	}
-	(void)err_set(err, ERR_SYSTEM, "the key process ended twice under %s: see its log",
-		      keys_operation_name((enum keys_operation)request->at[0]));
+	(void)err_set(err, ERR_SYSTEM, "the key process ended %d times under %s: see its log",
+		      KEYS_REPEATS + 1, keys_operation_name((enum keys_operation)request->at[0]));
 	return KEYS_CALL_FAILED;
 }
 
@@ -190,8 +193,8 @@ bool keys_call_loaded(struct keys_calls *c, struct str load, const struct buf *r
 {
 	enum keys_outcome outcome = keys_call(c, request, answer, err);
 
-	/* Three rounds: keyd may die, and so forget the key, between the load and the call. */
-	for (int rounds = 0; outcome == KEYS_CALL_NOT_LOADED && rounds < 3; rounds++) {
+	/* keyd may die, and so forget the key, between the load and the call. */
+	for (int rounds = 0; outcome == KEYS_CALL_NOT_LOADED && rounds <= KEYS_REPEATS; rounds++) {
 		AUTO_BUF struct buf message = BUF(KEYS_MESSAGE_MAX);
 		buf_add_str(&message, load);
 		if (keys_call(c, &message, answer, err) != KEYS_CALL_OK) {

@@ -29,7 +29,7 @@ struct keys_counters keys_calls_count(struct keys_calls *c);
 NODISCARD bool keys_calls_begin_stage(struct keys_calls *c, struct err *err);
 void keys_calls_end_stage(struct keys_calls *c);
 
-/* Takes a socket, repeats once on a fresh set when keyd died. `answer` gets the fields. */
+/* Takes a socket, repeats on fresh sets (KEYS_REPEATS) when keyd died. `answer` gets the fields. */
 enum keys_outcome keys_call(struct keys_calls *c, const struct buf *request, struct buf *answer,
 			    struct err *err);
 /* As keys_call(); when keyd does not know the key, `load` (a whole request) is sent and again. */

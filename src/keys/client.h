@@ -4,8 +4,9 @@
  *
  * Sockets come from the monitor (at start by inheritance, later over the control socket by
  * SCM_RIGHTS, a fresh set each time keyd was started again). A call takes a free socket, blocks for
- * the answer, gives it back. A call whose socket broke waits for a fresh one (up to 10 s) and is
- * repeated once: every operation is idempotent, or harmless when done twice.
+ * the answer, gives it back. A call whose socket broke waits for a fresh set and is repeated, up to
+ * KEYS_REPEATS times and KEYS_FRESH_MS after it began: every operation is idempotent, or harmless
+ * when done again. The bound is for a call that makes keyd die each time.
  *
  * Threads: any; a call blocks, so not on a loop. Several calls run at once, one per socket.
  */
@@ -16,7 +17,8 @@
 struct keys_client;
 
 enum {
-	KEYS_FRESH_MS = 10000,   /* how long a call waits for a socket, free or fresh */
+	KEYS_FRESH_MS = 10000,   /* how long a call waits for sockets, free or fresh, in all */
+	KEYS_REPEATS = 4,        /* of a call whose keyd died, each on a fresh set */
 	KEYS_ANSWER_MS = 60000,  /* how long keyd may take for one answer (RSA 4096: 2 s) */
 	KEYS_OPENED_MAX = 65536, /* sealed keys that a client remembers; more is ERR_LIMIT */
 };

@@ -194,14 +194,14 @@ static bool fill(struct keys_stage *s, struct content *from, struct err *err)
 	return ask(s, from->generate, &answer, err) && take_result(s, &answer, &from->format, err);
 }
 
-/* Until it is filled nothing of it was seen: when keyd dies, it is done once more on a fresh set.
+/* Until it is filled nothing of it was seen: when keyd dies, it is done again on a fresh set.
  */
 static bool make_stage(struct keys_client *c, struct content *from, struct keys_stage **out,
 		       struct err *err)
 {
 	uint64_t after = 0;
 
-	for (int tries = 0; tries < 2; tries++) {
+	for (int tries = 0; tries <= KEYS_REPEATS; tries++) {
 		AUTO(keys_stage_end) struct keys_stage *s = NULL;
 		if (!take_stage(c, after, &s, err)) {
 			return false;

@@ -1,3 +1,5 @@
+#include <sched.h>
+
 /* The calls of keys/client, see pair.h. */
 #include "keys/client.h"
 
@@ -20,6 +22,63 @@ TEST(a_generated_key_signs_and_survives_a_new_keyd)
 	assert_ok(key_sign(k, KEY_ECDSA_SHA256, STR("m"), &signature, &err), &err);
 	assert_true(signature.len > 60);
 	assert_int_equal(keys_count(client).replaced, 1);
+}
+
+struct caller {
+	pthread_t thread;
+	struct buf sealed;
+	struct err err;
+	bool ok;
+};
+
+static void *seal_something(void *user)
+{
+	struct caller *c = user;
+
+	c->sealed = BUF(KIB(1));
+	c->ok = keys_seal(client, "password:test", STR("secret"), &c->sealed, &c->err);
+	return NULL;
+}
+
+/* The first death is the one that it finds: only then sets come, so that each is asked. */
+static void begin_without_keyd(struct caller *c)
+{
+	stop_keyd();
+	assert_int_equal(pthread_create(&c->thread, NULL, seal_something, c), 0);
+	while (keys_count(client).repeated == 0) {
+		sched_yield();
+	}
+}
+
+TEST(a_call_outlives_several_deaths_of_keyd)
+{
+	struct caller c = {.ok = false};
+
+	begin_without_keyd(&c);
+	for (int i = 1; i < KEYS_REPEATS; i++) {
+		start_and_die();
+	}
+	start_keyd();
+	pthread_join(c.thread, NULL);
+	assert_ok(c.ok, &c.err);
+	assert_int_equal(keys_count(client).repeated, KEYS_REPEATS);
+	buf_fini(&c.sealed);
+}
+
+TEST(a_call_that_keyd_never_survives_is_given_up)
+{
+	struct caller c = {.ok = true};
+
+	begin_without_keyd(&c);
+	for (int i = 1; i <= KEYS_REPEATS; i++) {
+		start_and_die();
+	}
+	pthread_join(c.thread, NULL);
+	start_keyd();
+	assert_false(c.ok);
+	assert_int_equal(c.err.kind, ERR_SYSTEM);
+	assert_non_null(strstr(c.err.text, "ended 5 times under"));
+	buf_fini(&c.sealed);
 }
 
 TEST(a_refusal_is_denied_with_the_reason_of_keyd)
@@ -61,6 +120,8 @@ TEST(a_request_longer_than_a_message_is_a_limit)
 
 static const struct CMUnitTest tests[] = {
 	PAIR_TEST(a_generated_key_signs_and_survives_a_new_keyd),
+	PAIR_TEST(a_call_outlives_several_deaths_of_keyd),
+	PAIR_TEST(a_call_that_keyd_never_survives_is_given_up),
 	PAIR_TEST(a_refusal_is_denied_with_the_reason_of_keyd),
 	PAIR_TEST(secrets_go_there_and_back),
 	PAIR_TEST(a_request_longer_than_a_message_is_a_limit),

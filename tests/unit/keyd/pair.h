@@ -54,7 +54,7 @@ static inline void start_keyd(void)
 }
 
 /* As kill -9 does it: all sockets end, and a new process knows no keys. */
-UNUSED static inline void restart_keyd(void)
+UNUSED static inline void stop_keyd(void)
 {
 	for (int i = 0; i < SOCKETS; i++) {
 		packet_hang_up(keyd.fds[i]);
@@ -63,7 +63,28 @@ UNUSED static inline void restart_keyd(void)
 	keyring_free(place.keys);
 	place.keys = keyring_new(8);
 	place.dispatch.keys = place.keys;
+}
+
+UNUSED static inline void restart_keyd(void)
+{
+	stop_keyd();
 	start_keyd();
+}
+
+/* In the place of keyd: one that dies as soon as it is asked. */
+UNUSED static inline void start_and_die(void)
+{
+	char request[KIB(4)];
+	size_t len = 0;
+	int pair[2];
+
+	assert_ok(packet_pair(pair, &err), &err);
+	assert_int_equal(packet_send(control, STR("s"), pair, 1, &err), PACKET_OK);
+	close_fd(pair[0]);
+	assert_int_equal(
+		packet_receive(pair[1], request, sizeof(request), &len, NULL, 0, NULL, &err),
+		PACKET_OK);
+	close_fd(pair[1]);
 }
 
 static inline int open_all(void **state UNUSED)
