@@ -32,7 +32,7 @@ void cli_write_usage(struct buf *out, const struct cli_command *c)
 	buf_addf(out, "drawbridge %s", c->words);
 	for (int i = 0; i < CLI_ROWS_MAX && c->rows[i].name != NULL; i++) {
 		if (cli_row_is_argument(&c->rows[i])) {
-			buf_addf(out, " %s", c->rows[i].name);
+			buf_addf(out, c->rows[i].required ? " %s" : " [%s]", c->rows[i].name);
 		}
 	}
 	for (int i = 0; i < CLI_ROWS_MAX && c->rows[i].name != NULL; i++) {

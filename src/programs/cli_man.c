@@ -24,7 +24,8 @@ static void write_command(struct buf *out, const struct cli_command *c)
 	buf_addf(out, ".It Cm %s", c->words);
 	for (int i = 0; i < CLI_ROWS_MAX && c->rows[i].name != NULL; i++) {
 		if (cli_row_is_argument(&c->rows[i])) {
-			buf_addf(out, " Ar %s", c->rows[i].name);
+			buf_addf(out, c->rows[i].required ? " Ar %s" : " Op Ar %s",
+				 c->rows[i].name);
 		}
 	}
 	buf_add_c(out, '\n');

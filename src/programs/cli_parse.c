@@ -52,6 +52,18 @@ static int find_command(struct cli_parsed *p, int n, char **words)
 	return 0;
 }
 
+static bool is_group(const char *words)
+{
+	size_t len = strlen(words);
+
+	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
+		if (strncmp(c->words, words, len) == 0 && c->words[len] == ' ') {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* "cloud owner" of "drawbridge cloud owner --help". */
 static void note_group(struct cli_parsed *p, int n, char **words)
 {
@@ -206,6 +218,11 @@ bool cli_parse(int n, char **words, struct cli_parsed *out, struct err *err)
 	}
 	if (out->command == NULL && out->group[0] == '\0') {
 		return err_set(err, ERR_CONFIG, "a command is missing: see drawbridge --help");
+	}
+	if (out->command == NULL && is_group(out->group)) {
+		return err_set(err, ERR_CONFIG,
+			       "\"%s\" is the start of several commands: see drawbridge %s --help",
+			       out->group, out->group);
 	}
 	if (out->command == NULL) {
 		return err_set(err, ERR_CONFIG, "there is no command \"%s\": see drawbridge --help",

@@ -76,9 +76,13 @@ int main(int argc, char **argv)
 		 ".Xr drawbridge 1 ,\n.Xr drawbridge-cloud 8 ,\n.Xr drawbridge-keyd 8"},
 		{"drawbridge-keyd", "key process of Drawbridge",
 		 "holds every private key and signs with it. It is started by the monitor of "
-		 "drawbridge-cloud or drawbridge-connector, never by hand. It has no options, no "
-		 "network "
-		 "and no database.",
+		 "drawbridge-cloud or drawbridge-connector, and has no network and no database. "
+		 "Two things are done by hand. "
+		 "With --new-master-key FILE it puts a new master key before those in FILE: "
+		 "at SIGHUP to the daemon it seals from then on. "
+		 "With --drop-old-master-keys FILE only that first one stays: what is still sealed "
+		 "under another one is lost, so drawbridge cloud master-key reseal, or that of the "
+		 "connector, comes first.",
 		 NULL, ".Xr drawbridge-cloud 8 ,\n.Xr drawbridge-connector 8"},
 	};
 	if (argc != 2) {

@@ -73,6 +73,8 @@ TEST(wrong_usage_says_what_is_wrong)
 	assert_wrong("a command is missing", &p, parse(&p, &e, NULL), &e);
 	assert_wrong("no command \"cloud fly\"", &p, parse(&p, &e, "cloud", "fly", NULL), &e);
 	assert_wrong("needs VIRTUAL", &p, parse(&p, &e, "mapping", "delete", "S", NULL), &e);
+	assert_wrong("drawbridge cloud member --help", &p, parse(&p, &e, "cloud", "member", NULL),
+		     &e);
 	assert_wrong("one word too many", &p, parse(&p, &e, "subaccount", "list", "x", NULL), &e);
 	assert_wrong("written --name=off", &p, parse(&p, &e, "subaccount", "list", "off", NULL),
 		     &e);
