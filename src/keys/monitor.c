@@ -208,11 +208,35 @@ static void finish(struct monitor *m, int status)
 	m->status = status;
 }
 
+/*
+ * A keyd with a new source makes the folder's mark anew before the monitor hears of it. When the
+ * server or a keyd dies just then, what was read at first does not fit any more, but the source
+ * does.
+ */
+static bool take_newer_source(struct monitor *m)
+{
+	struct err err;
+	int fd = -1;
+
+	if (m->source_is_fixed ||
+	    !master_reopen(m->settings->master_key_path, m->master, &fd, &err) || fd < 0) {
+		return false;
+	}
+	close_fd(m->master);
+	m->master = fd;
+	log_info("the source of the master key has changed: the key process is started with it");
+	return true;
+}
+
 static void keyd_ended(struct monitor *m, int status)
 {
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONFIG) {
 		m->keyd.pid = 0;
-		finish(m, EXIT_CONFIG); /* it said why */
+		if (take_newer_source(m)) {
+			m->keyd.start_at = pace_next(&m->keyd.pace, clock_now());
+		} else {
+			finish(m, EXIT_CONFIG); /* it said why */
+		}
 		return;
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {

@@ -130,6 +130,7 @@ static bool run(const struct settings *s, struct err *err)
 		return false;
 	}
 	crash_points_in(s->folder);
+	CRASH_POINT("keyd.anchor.opened"); /* the mark is made anew, and nobody knows */
 	keys = keyring_new(KEYRING_MAX);
 	const struct dispatch d = {.vault = vault,
 				   .keys = keys,
