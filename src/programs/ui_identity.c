@@ -55,6 +55,7 @@ static bool load(const char *path, const char *names, int64_t now, struct identi
 	buf_add_str(&id->spki, rd_blob(&in, KEY_SPKI_MAX));
 	buf_add_str(&id->der, rd_blob(&in, CERT_DER_MAX));
 	return same && rd_done(&in) && cert_read_der(buf_str(&id->der), &facts, &err) &&
+	       facts.not_before <= now && /* the clock may have been ahead then */
 	       facts.not_after - now > (int64_t)UI_IDENTITY_RENEW_DAYS * DAY;
 }
 

@@ -327,7 +327,7 @@ static bool make_listener(struct ca *ca, const char *const *hosts, size_t n_host
 	       err_wrap(err, "listener's certificate");
 }
 
-static bool fill_listener(struct ca *ca, const struct ca_row *row, int64_t issued,
+static bool fill_listener(struct ca *ca, const struct ca_row *row, int64_t issued, int64_t now,
 			  struct ca_listener *out, struct err *err)
 {
 	struct cert_facts facts;
@@ -336,7 +336,10 @@ static bool fill_listener(struct ca *ca, const struct ca_row *row, int64_t issue
 		return false;
 	}
 	out->not_after = facts.not_after;
-	out->renew_at = cert_renewal_time(issued, facts.not_after, 0);
+	/* One that was made while the clock was ahead would lock everybody out until its day comes.
+	 */
+	out->renew_at =
+		facts.not_before > now ? now : cert_renewal_time(issued, facts.not_after, 0);
 	buf_reset(&out->chain_pem);
 	cert_add_pem(&out->chain_pem, buf_str(&row->der));
 	buf_add_str(&out->chain_pem, buf_str(&ca->issuing_pem));
@@ -370,12 +373,12 @@ bool ca_listener_get(struct ca *ca, const char *name, const char *const *hosts, 
 	ca_row_init(&row);
 	bool good =
 		ca_store_listener(ca->store, name, buf_str(&joined), &row, &issued, &found, err) &&
-		(!found || fill_listener(ca, &row, issued, out, err));
+		(!found || fill_listener(ca, &row, issued, now, out, err));
 	out->renewed = good && (!found || now >= out->renew_at || !is_ours(ca, out));
 	if (out->renewed) {
 		good = make_listener(ca, hosts, n_hosts, now, &row, err) &&
 		       ca_store_put_listener(ca->store, name, buf_str(&joined), &row, now, err) &&
-		       fill_listener(ca, &row, now, out, err);
+		       fill_listener(ca, &row, now, now, out, err);
 	}
 	good = good && keys_open(ca->keys, buf_str(&row.sealed), buf_str(&row.spki),
 				 KEYS_FOR_TLS_SERVER, &out->key, err);

@@ -186,6 +186,22 @@ static void a_listeners_certificate_is_kept_until_it_must_change(UNUSED void **s
 	world_end(&w);
 }
 
+/* Made while the clock was ahead, it would be "not yet valid" for every connector until then. */
+static void a_listeners_certificate_from_the_future_is_made_again(UNUSED void **state)
+{
+	struct world w;
+	int64_t now = clock_unix();
+	uint8_t ahead[32], back[32], again[32];
+
+	world_start(&w, *state);
+	get_listener(&w, "cloud.example", now + (int64_t)86400, true, ahead);
+	get_listener(&w, "cloud.example", now, true, back);
+	assert_memory_not_equal(ahead, back, 32);
+	get_listener(&w, "cloud.example", now, false, again);
+	assert_memory_equal(back, again, 32);
+	world_end(&w);
+}
+
 static void a_listener_shakes_hands_through_the_key_process(UNUSED void **state)
 {
 	struct world w;
@@ -238,6 +254,7 @@ int main(void)
 		ON_BOTH(a_connectors_certificate_has_one_identity_and_a_recorded_serial),
 		ON_SQLITE(only_p256_and_uuids_are_issued_for),
 		ON_BOTH(a_listeners_certificate_is_kept_until_it_must_change),
+		ON_BOTH(a_listeners_certificate_from_the_future_is_made_again),
 		ON_SQLITE(a_listener_shakes_hands_through_the_key_process),
 	};
 	return cmocka_run_group_tests(tests, databases_start, databases_stop);
