@@ -111,8 +111,12 @@ static enum enrol_outcome not_reached(const struct enrol_peer *peer, const struc
 				      struct enrol_result *out, struct err *err)
 {
 	if (!a->untrusted) {
-		(void)err_wrap(err, "%s%s", peer->region_host,
-			       peer->proxy != NULL ? " (through the corporate proxy)" : "");
+		(void)err_wrap(
+			err,
+			"%s%s gave no usable answer, nothing was changed (is that the tunnel "
+			"port? the diagnosis names the broken link)",
+			peer->region_host,
+			peer->proxy != NULL ? " (through the corporate proxy)" : "");
 		return ENROL_FAILED;
 	}
 	if (str_contains(str_of(err->text), STR("has expired")) ||

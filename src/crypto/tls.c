@@ -231,6 +231,19 @@ static bool explain_certificate(const struct tls_engine *e, struct err *err)
 	return true;
 }
 
+/* A client that meets another protocol, a wrong port mostly; OpenSSL names what it took for a
+ * version. */
+static bool explain_no_tls(const struct tls_engine *e, const char *what, struct err *err)
+{
+	if (SSL_is_server(e->ssl) || SSL_is_init_finished(e->ssl) ||
+	    ERR_GET_REASON(ERR_peek_error()) != SSL_R_WRONG_VERSION_NUMBER) {
+		return false;
+	}
+	ossl_forget();
+	err_set(err, ERR_PROTOCOL, "%s: the other side speaks no TLS: is the port right?", what);
+	return true;
+}
+
 /* The one place that turns what OpenSSL returned into an outcome, and leaves its queue empty. */
 static enum tls_outcome outcome_of(struct tls_engine *e, int returned, const char *what,
 				   struct err *err)
@@ -259,7 +272,7 @@ static enum tls_outcome outcome_of(struct tls_engine *e, int returned, const cha
 		return TLS_CLOSED;
 	default:
 		e->failed = true;
-		if (!explain_certificate(e, err)) {
+		if (!explain_certificate(e, err) && !explain_no_tls(e, what, err)) {
 			err_ossl(err, ERR_PROTOCOL, what);
 		}
 		return TLS_FAILED;
