@@ -224,18 +224,16 @@ def case_disk_full(world):
     works_again(world, "after-full")
 
 
-def plain_disk(world):
-    """The state on a file system that knows the attribute "immutable"; False: there is none."""
-    path = world.sub("cloud")
-    world.cloud.stop()
+def plain_disk(world, name):
+    """That daemon's state on a file system that knows the attribute "immutable"; False: there is none."""
+    path = world.sub(name)
+    getattr(world, name).stop()
     if os.path.ismount(path):
         shutil.copytree(path, path + "-copy")
         subprocess.run(["umount", path], check=True)
         os.rmdir(path)
         os.rename(path + "-copy", path)
-    world.start_cloud()
-    world.tenant = Tenant(world, ADMIN, world.cloud_password)
-    world.tenant.fetch()
+    getattr(world, "start_" + name)()
     probe = os.path.join(path, "probe")
     with open(probe, "wb", buffering=0) as f:
         done = subprocess.run(["chattr", "+i", probe], capture_output=True)
@@ -258,7 +256,9 @@ def case_read_only(world):
         sql(world, "ALTER SYSTEM SET default_transaction_read_only = on")
         sql(world, "SELECT pg_reload_conf()")
         wait_for(lambda: sql(world, "SHOW default_transaction_read_only") == "on", "the setting")
-    elif plain_disk(world):
+    elif plain_disk(world, "cloud"):
+        world.tenant = Tenant(world, ADMIN, world.cloud_password)
+        world.tenant.fetch()
         wait_for(lambda: world.first.connected(), "the tunnel", 60)
         files = [world.state_file("cloud") + end for end in ("", "-wal")]
         files = [path for path in files if os.path.exists(path)]
