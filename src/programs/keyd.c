@@ -192,6 +192,10 @@ int main(int argc, char **argv)
 	if (argc == 3 && argv[1][0] == '-' && step_of(argv[1]) != NULL) {
 		return run_step(step_of(argv[1]), argv[2]);
 	}
+	if (argc >= 2 && argv[1][0] == '-' && step_of(argv[1]) != NULL) {
+		(void)fprintf(stderr, "drawbridge-keyd: %s needs one FILE\n", argv[1]);
+		return EXIT_CONFIG;
+	}
 	bool wipes = memory_wipe_ossl(true); /* the worker processes inherit it */
 	options_init(options, &settings);
 	bool ok = options_read_words(options, &settings, argc - 1, argv + 1, &used, &err) &&
