@@ -46,7 +46,7 @@ struct keystore_limits {
 	uint32_t store_bytes;       /* keystore.bytes.max: 6 MiB of chains and sealed keys */
 	uint32_t entries;           /* keystore.entries.max: 10,000 */
 	uint32_t certificate_bytes; /* keystore.certificate.max: 10,240 */
-	uint32_t key_pair_bytes;    /* keystore.key.pair.max: 30,720 */
+	uint32_t key_pair_bytes;    /* keystore.keypair.max: 30,720 */
 	uint32_t reply_bytes;       /* keystore.reply.max: 30,720 */
 	uint32_t file_bytes;        /* keystore.file.max: 2 MiB */
 	uint32_t pins;              /* keystore.backups.max: 50 kept in the history, oldest go */
