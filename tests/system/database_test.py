@@ -54,6 +54,8 @@ def case_ended_meanwhile(world):
     mark = len(world.cloud.log(100000))
     world.cloud.start()
     wait_for(lambda: "cannot be reached" in world.cloud.log(100000)[mark:], "a word about the database")
+    # Between two tries there is no server, only the monitor: one that just says its word ends with 1.
+    wait_for(lambda: len(world.cloud.named("drawbridge-cloud")) == 1, "the pause before the next try")
     equal(world.cloud.stop(), 0, "exit status")
     world.postgres.start()
     world.start_cloud()

@@ -23,6 +23,12 @@ NAMES = ("nope", "%00", "x" * 5000, "%ff", "%C3%A4", "..%2f", "..", "a:b:c", "%2
          "x%0d%0ay", NOBODY, "12:99999", "erp.virtual", "%F0%9F%99%82")
 
 
+def is_odata(path):
+    """The cloud side's API of a tenant: with the tenant in the path, or found otherwise."""
+    parts = path.split("?")[0].split("/")
+    return path.startswith("/api/v1") or (path.startswith("/t/") and "api" in parts[2:])
+
+
 class Session:
     """One kept connection with the program's session, so that thousands of calls cost one login."""
 
@@ -108,7 +114,12 @@ class Probe:
         except ValueError:
             self.fault(method, path, body, f"{status} without JSON: {data[:100]!r}")
             return
-        if path.startswith(("/oauth/token", "/t/")) and "error" in shown:
+        if self.cloud and is_odata(path):  # spec/keystore.md 3.1
+            wanted = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
+            error = shown.get("error") or {}
+            good = (kind == "application/json" and error.get("code") == wanted.get(status, error.get("code"))
+                    and error.get("code") and error["message"]["lang"] == "en" and error["message"]["value"])
+        elif path.startswith(("/oauth/token", "/t/")) and "error" in shown:
             good = kind == "application/json" and shown.get("error_description")
         elif self.cloud or path.startswith("/api/drawbridge/"):
             good = kind == "application/problem+json" and shown.get("status") == status and shown["detail"]
