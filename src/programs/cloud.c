@@ -163,6 +163,17 @@ static void changed(void *user)
 	directory_watch_poke(c->watch);
 }
 
+/* What is left behind by a failure goes with the next hour (cloud_live.c). */
+static void subaccount_deleted(void *user, const struct directory_actor *actor, struct str id)
+{
+	struct cloud *c = user;
+	struct err err;
+
+	if (!keystore_forget(c->rooms.keystore, actor, id, &err)) {
+		log_error("a deleted subaccount's keystore stays for now", LOG_ERR(&err));
+	}
+}
+
 static void password_changed(void *user)
 {
 	struct cloud *c = user;
@@ -213,6 +224,7 @@ static bool open_console(struct cloud *c, struct err *err)
 		.service_key_user = c->rooms.tokens,
 		.changed = changed,
 		.password_changed = password_changed,
+		.subaccount_deleted = subaccount_deleted,
 		.changed_user = c,
 	};
 	c->sessions = sessions_new(&sessions);

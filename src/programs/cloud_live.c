@@ -225,6 +225,24 @@ struct renewal {
 	char *names; /* the option's value then: a reload may replace it */
 };
 
+/* Keystores of subaccounts that are gone: a crash came between the two changes. */
+static bool forget_gone(struct cloud *c, struct err *err)
+{
+	const struct directory_actor system = {.who = STR("system"), .from = STR("")};
+	struct directory_subaccount sa;
+	char(*rows)[DIRECTORY_UUID] = NULL;
+	size_t n = 0;
+	bool ok = keystore_tenants(c->rooms.keystore, &rows, &n, err);
+
+	for (size_t i = 0; ok && i < n; i++) {
+		ok = directory_subaccount_find(c->store, str_of(rows[i]), &sa, err) ||
+		     (err->kind == ERR_MISSING &&
+		      keystore_forget(c->rooms.keystore, &system, str_of(rows[i]), err));
+	}
+	free(rows);
+	return ok;
+}
+
 static void run_renewal(struct job *job)
 {
 	struct renewal *r = CONTAINER_OF(job, struct renewal, job);
@@ -233,7 +251,8 @@ static void run_renewal(struct job *job)
 	if (!cloud_renew_listeners(r->cloud, r->names, &err)) {
 		log_error("cannot renew the listeners' certificate", LOG_ERR(&err));
 	}
-	if (!keystore_prune(r->cloud->rooms.keystore, clock_unix_ms(), &err)) {
+	if (!forget_gone(r->cloud, &err) ||
+	    !keystore_prune(r->cloud->rooms.keystore, clock_unix_ms(), &err)) {
 		log_error("what no keystore needs any more stays for now", LOG_ERR(&err));
 	}
 }

@@ -68,7 +68,9 @@ struct console_settings {
 	void (*changed)(void *user);
 	/* Administrator's password was changed: the setup code is void. May be NULL. */
 	void (*password_changed)(void *user);
-	void *changed_user; /* of both */
+	/* A subaccount was deleted: what other rooms keep of it goes too. May be NULL. */
+	void (*subaccount_deleted)(void *user, const struct directory_actor *actor, struct str id);
+	void *changed_user; /* of all three */
 };
 
 NODISCARD bool console_new(const struct console_settings *settings, struct console **out,

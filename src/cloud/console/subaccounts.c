@@ -208,9 +208,14 @@ void console_subaccount_edit(struct http_call *call)
 void console_subaccount_delete(struct http_call *call)
 {
 	struct err err = {0};
+	const struct console_settings *s = &console_of(call)->settings;
 	bool ok = directory_subaccount_delete(console_store(call), &console_caller(call)->actor,
 					      subaccount_of(call), &err);
 
+	if (ok && s->subaccount_deleted != NULL) {
+		s->subaccount_deleted(s->changed_user, &console_caller(call)->actor,
+				      subaccount_of(call));
+	}
 	console_finish(call, ok, &err);
 }
 

@@ -322,6 +322,12 @@ NODISCARD bool keystore_reseal(struct keystore *k, bool new_data_keys,
 /* What no kept state needs, of all tenants: entries that are alive neither in one of the newest 100
  * generations nor in a pinned one. A job, hourly. */
 NODISCARD bool keystore_prune(struct keystore *k, int64_t now, struct err *err);
+/* All that a deleted subaccount had: entries, backups, data keys. Nothing when it had none. */
+NODISCARD bool keystore_forget(struct keystore *k, const struct directory_actor *actor,
+			       struct str tenant, struct err *err);
+/* Those that have a keystore; malloc()ed. */
+NODISCARD bool keystore_tenants(struct keystore *k, char (**rows)[DIRECTORY_UUID], size_t *n,
+				struct err *err);
 
 /* ---- REST: spec/keystore.md section 3, and our own under /api/drawbridge/v1 ---- */
 extern const struct http_route keystore_odata_routes[];
