@@ -85,7 +85,7 @@ class Probe:
         self.described = json.loads(self.session.call("GET", "/openapi.json")[2])["paths"]
         self.names = {"sa": world.subaccount, "subaccount": world.subaccount, "rh": world.region,
                       "user": world.owner, "vhvp": world.virtual, "id": "-public", "instance": NOBODY,
-                      "serial": "01", "name": "nokey", "alias": "none", "domain": "none", "entry": "none",
+                      "serial": "01", "name": "nokey", "alias": "6E6F6E65", "domain": "none", "entry": "none",
                       "tenant": world.subaccount}
 
     def path(self, pattern, **other):
