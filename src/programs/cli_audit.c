@@ -39,28 +39,32 @@ struct comparison {
 static bool compare_line(void *user, const struct anchor_line *line, struct err *err)
 {
 	struct comparison *c = user;
+	struct str denied = STR("denied:");
 	uint8_t hash[ANCHOR_HASH];
+	struct str node = STR_NONE;
 	bool found = false;
 
-	if (!str_eq(line->chain, STR("audit"))) {
-		return true;
+	if (str_starts(line->chain, denied)) {
+		node = str_skip(line->chain, denied.len);
+	} else if (!str_eq(line->chain, STR("audit"))) {
+		return true; /* of a newer program */
 	}
-	if (!store_audit_hash(c->s, line->n, hash, &found, err)) {
+	if (!store_audit_hash(c->s, node, line->n, hash, &found, err)) {
 		return false;
 	}
 	if (!found) {
 		return err_set(err, ERR_STORE,
-			       "row %lld is missing, which the anchor saw on %.*s: the end of the "
-			       "log was cut off, or an older database was put in its place",
-			       (long long)line->n, STR_ARGS(line->time));
+			       "%.*s: row %lld is missing, which the anchor saw on %.*s: the end "
+			       "of the log was cut off, or an older database was put in its place",
+			       STR_ARGS(line->chain), (long long)line->n, STR_ARGS(line->time));
 	}
 	if (memcmp(hash, line->hash, sizeof(hash)) != 0) {
 		return err_set(err, ERR_STORE,
-			       "row %lld is not the one that the anchor saw on %.*s: the log was "
-			       "written anew from an earlier row on",
-			       (long long)line->n, STR_ARGS(line->time));
+			       "%.*s: row %lld is not the one that the anchor saw on %.*s: the log "
+			       "was written anew from an earlier row on",
+			       STR_ARGS(line->chain), (long long)line->n, STR_ARGS(line->time));
 	}
-	c->last = line->n;
+	c->last = node.at == NULL ? line->n : c->last;
 	return true;
 }
 

@@ -91,20 +91,39 @@ bool store_denied_each(struct store *s, const struct audit_place *after, size_t 
 }
 
 struct wanted {
+	struct str node;
 	int64_t n;
 	uint8_t *hash;
 	bool found;
 };
+
+static bool prepare_hash(struct db *db, const struct wanted *w, struct stmt **st, struct err *err)
+{
+	if (w->node.at == NULL) {
+		if (!db_prepare(db, "SELECT hash FROM audit WHERE n = $1", st, err)) {
+			return false;
+		}
+	} else {
+		if (!db_prepare(db,
+				"SELECT hash FROM denied WHERE n = $1"
+				" AND REPLACE(node, '_', '-') = REPLACE($2, '_', '-')",
+				st, err)) {
+			return false;
+		}
+		stmt_text(*st, 2, w->node);
+	}
+	stmt_int(*st, 1, w->n);
+	return true;
+}
 
 static bool find_hash(struct db *db, void *user, struct err *err)
 {
 	struct wanted *w = user;
 	struct stmt *st;
 
-	if (!db_prepare(db, "SELECT hash FROM audit WHERE n = $1", &st, err)) {
+	if (!prepare_hash(db, w, &st, err)) {
 		return false;
 	}
-	stmt_int(st, 1, w->n);
 	enum store_outcome outcome = stmt_step(st, err);
 	struct str hash = outcome == STORE_ROW ? stmt_col_text(st, 0) : STR_NONE;
 	w->found = hash.len == 32;
@@ -115,10 +134,10 @@ static bool find_hash(struct db *db, void *user, struct err *err)
 	return outcome != STORE_FAILED;
 }
 
-bool store_audit_hash(struct store *s, int64_t n, uint8_t hash[static 32], bool *found,
-		      struct err *err)
+bool store_audit_hash(struct store *s, struct str node, int64_t n, uint8_t hash[static 32],
+		      bool *found, struct err *err)
 {
-	struct wanted w = {.n = n, .hash = hash};
+	struct wanted w = {.node = node, .n = n, .hash = hash};
 	bool ok = store_read(s, find_hash, &w, err);
 
 	*found = w.found;

@@ -22,9 +22,10 @@ struct audit_place {
 NODISCARD bool store_denied_each(struct store *s, const struct audit_place *after, size_t limit,
 				 audit_fn *fn, void *user, struct err *err);
 /*
- * The stored hash of row `n` of the chain of changes, to be compared with an anchor outside of the
- * database (keys/anchor.h). *found false: there is no such row. It says nothing about the rows
+ * The stored hash of row `n` of the chain of changes, or of the denied attempts on `node` (at ==
+ * NULL: changes; "_" and "-" in its name are the same), to be compared with an anchor outside of
+ * the database (keys/anchor.h). *found false: there is no such row. It says nothing about the rows
  * before: store_verify_audit() does.
  */
-NODISCARD bool store_audit_hash(struct store *s, int64_t n, uint8_t hash[static 32], bool *found,
-				struct err *err);
+NODISCARD bool store_audit_hash(struct store *s, struct str node, int64_t n,
+				uint8_t hash[static 32], bool *found, struct err *err);

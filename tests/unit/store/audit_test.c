@@ -118,17 +118,24 @@ static void a_row_is_known_by_its_hash(void **state)
 	struct err err;
 
 	assert_ok(store_migrate(d->store, sets, COUNT(sets), &err), &err);
-	assert_ok(store_audit_hash(d->store, 1, first, &found, &err), &err);
+	assert_ok(store_audit_hash(d->store, STR_NONE, 1, first, &found, &err), &err);
 	assert_false(found);
 	for (int i = 0; i < 2; i++) {
 		assert_ok(store_change(d->store, nothing, who, NULL, &err), &err);
 	}
-	assert_ok(store_audit_hash(d->store, 1, first, &found, &err), &err);
+	assert_ok(store_audit_hash(d->store, STR_NONE, 1, first, &found, &err), &err);
 	assert_true(found);
-	assert_ok(store_audit_hash(d->store, 2, second, &found, &err), &err);
-	assert_ok(store_audit_hash(d->store, 2, again, &found, &err), &err);
+	assert_ok(store_audit_hash(d->store, STR_NONE, 2, second, &found, &err), &err);
+	assert_ok(store_audit_hash(d->store, STR_NONE, 2, again, &found, &err), &err);
 	assert_memory_not_equal(first, second, 32);
 	assert_memory_equal(second, again, 32);
+	store_set_node(d->store, "plant_7");
+	assert_ok(store_audit_hash(d->store, STR("plant-7"), 1, first, &found, &err), &err);
+	assert_false(found);
+	assert_ok(store_denied(d->store, &(const struct change_audit){.what = STR("denied")}, &err),
+		  &err);
+	assert_ok(store_audit_hash(d->store, STR("plant-7"), 1, first, &found, &err), &err);
+	assert_true(found);
 }
 
 int main(void)

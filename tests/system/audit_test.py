@@ -1,0 +1,129 @@
+"""`drawbridge audit verify`: a log that was touched is found out, on a copy of the database, without the program."""
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+
+from stage import Rest, equal, expect, wait_for
+from world import CLOUD
+
+DATABASES = ("sqlite", "postgresql")
+GUESSES = 3
+
+
+def scene(world):
+    world.start_cloud()
+    world.first_start_of_cloud()
+    world.create_owner_and_subaccount()
+    for i in range(4):
+        world.console.must("POST", f"{CLOUD}/users", {"name": f"user{i}", "password": "Some-password-1"})
+    for _ in range(GUESSES):
+        equal(Rest(world.ports.console, "mallory", "guess").call("GET", f"{CLOUD}/users").status, 401, "a guess")
+    world.anchor = os.path.join(world.folder, "cloud", "keyd", "anchor")
+    world.url_of_database = world.postgres.url if world.postgres else os.path.join(world.folder, "cloud", "cloud.db")
+
+    def anchored():
+        with open(world.anchor, encoding="utf-8") as f:
+            last = {line.split(" ")[1].split(":")[0]: int(line.split(" ")[2]) for line in f.read().splitlines()[1:]}
+        done = verify(world, world.url_of_database, world.anchor)
+        return last.get("denied") == GUESSES and done.returncode == 0 and " 0 newer" in done.stdout
+    wait_for(anchored, "the anchor of both chains", 30)
+
+
+def verify(world, database, anchor=None):
+    words = [world.binary("drawbridge"), "audit", "verify", database]
+    return subprocess.run(words + (["--anchor", anchor] if anchor else []), capture_output=True, text=True, timeout=60)
+
+
+def psql(world, database, *words, data=None):
+    url = world.url_of_database.rsplit("/", 1)[0] + "/" + database
+    subprocess.run([os.path.join(world.postgres.bin, "psql"), url, "-v", "ON_ERROR_STOP=1", *words], input=data,
+                   capture_output=True, check=True)
+
+
+def copy_of(world, name):
+    """A copy as a backup makes it, of the running program's database."""
+    if world.postgres:
+        made = "copy_" + name.replace("-", "_")
+        psql(world, "postgres", "-c", f"create database {made}")
+        dumped = subprocess.run([os.path.join(world.postgres.bin, "pg_dump"), world.url_of_database],
+                                capture_output=True, check=True).stdout
+        psql(world, made, "-q", data=dumped)
+        return world.url_of_database.rsplit("/", 1)[0] + "/" + made
+    path = os.path.join(world.sub("copies"), name + ".db")
+    with contextlib.closing(sqlite3.connect(world.url_of_database)) as source, \
+            contextlib.closing(sqlite3.connect(path)) as target:
+        source.backup(target)
+    return path
+
+
+def touched(world, name, *statements):
+    path = copy_of(world, name)
+    if world.postgres:
+        psql(world, path.rsplit("/", 1)[1], "-q", *[word for s in statements for word in ("-c", s)])
+        return path
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for statement in statements:
+            db.execute(statement)
+        db.commit()
+    return path
+
+
+def refused(world, path, words, anchor=None):
+    done = verify(world, path, anchor)
+    equal(done.returncode, 1, f"exit status; it said {done.stdout}")
+    expect(words in done.stderr, f"not named: {done.stderr}")
+
+
+def case_whole(world):
+    """an untouched log verifies, with its anchor and without"""
+    for anchor in (None, world.anchor):
+        done = verify(world, world.url_of_database, anchor)
+        equal(done.returncode, 0, done.stderr)
+    equal(verify(world, "/nowhere/at/all.db").returncode, 2, "a database that is not there")
+    expect(not os.path.exists("/nowhere/at/all.db"), "it made an empty one")
+
+
+def case_changed(world):
+    """a changed byte, a missing row and rows that changed places are named"""
+    refused(world, touched(world, "byte", "update audit set who = 'user:somebody' where n = 3"), "row 3 was changed")
+    refused(world, touched(world, "missing", "delete from audit where n = 4"), "row 4 is missing")
+    swap = ["update audit set n = -1 where n = 3", "update audit set n = 3 where n = 4",
+            "update audit set n = 4 where n = -1"]
+    refused(world, touched(world, "places", *swap), "row 3 was changed or moved")
+    refused(world, touched(world, "denied", "update denied set object = 'x' where n = 1"), "denied on")
+
+
+def case_cut(world):
+    """a tail that was cut off with care agrees with itself, and not with the anchor"""
+    cut = ["delete from audit where n > (select max(n) - 2 from audit)",
+           "update head set n = (select max(n) from audit), hash = (select hash from audit order by n desc limit 1)"]
+    path = touched(world, "cut", *cut)
+    equal(verify(world, path).returncode, 0, "the chain itself")
+    refused(world, path, "is missing, which the anchor saw", world.anchor)
+    cut = ["delete from denied where n > 1",
+           "update denied_head set n = 1, hash = (select hash from denied where n = 1)"]
+    path = touched(world, "cut-denied", *cut)
+    equal(verify(world, path).returncode, 0, "the chain of denied attempts itself")
+    refused(world, path, "is missing, which the anchor saw", world.anchor)
+
+
+def case_other_anchor(world):
+    """an anchor whose lines were changed, taken out or torn is told"""
+    with open(world.anchor, encoding="utf-8") as f:
+        lines = f.read().splitlines()
+    path = os.path.join(world.sub("copies"), "anchor")
+
+    def written(rows, end="\n"):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("\n".join(rows) + end)
+        return path
+    expect(len(lines) > 3, f"only {len(lines)} lines")
+    refused(world, world.url_of_database, "anchor", written(lines[:1] + lines[2:]))
+    wrong = lines[1].split(" ")
+    wrong[3] = ("0" if wrong[3][0] != "0" else "1") + wrong[3][1:]
+    refused(world, world.url_of_database, "anchor", written([lines[0], " ".join(wrong), *lines[2:]]))
+    written(lines[:-1], "\n" + lines[-1][:20])
+    equal(verify(world, world.url_of_database, path).returncode, 0, "half a last line, as a crash leaves it")
+    shutil.rmtree(os.path.dirname(path))
