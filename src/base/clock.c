@@ -33,11 +33,34 @@ static struct tm utc(int64_t unix_s)
 	return tm;
 }
 
+static char *two_digits(char *to, int n, char after)
+{
+	*to++ = (char)('0' + n / 10);
+	*to++ = (char)('0' + n % 10);
+	*to++ = after;
+	return to;
+}
+
+/* Digit by digit: lists have four of these a row, and printf took a fifth of their time. */
 static void add_seconds(struct buf *b, int64_t unix_s)
 {
 	struct tm tm = utc(unix_s);
-	buf_addf(b, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-		 tm.tm_hour, tm.tm_min, tm.tm_sec);
+	int year = tm.tm_year + 1900;
+	char text[24], *to = text;
+
+	if (year < 0 || year > 9999) {
+		buf_addf(b, "%04d-%02d-%02dT%02d:%02d:%02d", year, tm.tm_mon + 1, tm.tm_mday,
+			 tm.tm_hour, tm.tm_min, tm.tm_sec);
+		return;
+	}
+	to = two_digits(to, year / 100, '-');
+	to = two_digits(to - 1, year % 100, '-');
+	to = two_digits(to, tm.tm_mon + 1, '-');
+	to = two_digits(to, tm.tm_mday, 'T');
+	to = two_digits(to, tm.tm_hour, ':');
+	to = two_digits(to, tm.tm_min, ':');
+	to = two_digits(to, tm.tm_sec, 'Z');
+	buf_add(b, text, (size_t)(to - text) - 1);
 }
 
 void clock_add_rfc3339(struct buf *b, int64_t unix_s)
@@ -55,7 +78,11 @@ void clock_add_rfc3339_ms(struct buf *b, int64_t unix_ms)
 		s--;
 	}
 	add_seconds(b, s);
-	buf_addf(b, ".%03dZ", (int)ms);
+	buf_add_c(b, '.');
+	buf_add_c(b, (char)('0' + ms / 100));
+	buf_add_c(b, (char)('0' + ms / 10 % 10));
+	buf_add_c(b, (char)('0' + ms % 10));
+	buf_add_c(b, 'Z');
 }
 
 static const char day_names[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};

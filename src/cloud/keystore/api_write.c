@@ -53,7 +53,6 @@ void api_put_entry(struct http_call *call)
 
 void api_back_up(struct http_call *call)
 {
-	AUTO_REPORT struct keystore_report report = {0};
 	struct keystore_change change = odata_change(call);
 	const struct json *body;
 	struct keystore_pin pin;
@@ -69,7 +68,7 @@ void api_back_up(struct http_call *call)
 		return;
 	}
 	enum keystore_outcome outcome =
-		keystore_back_up(odata_keystore(call), &change, note, &pin, &report, &err);
+		keystore_back_up(odata_keystore(call), &change, note, &pin, NULL, &err);
 	if (outcome != KEYSTORE_DONE && outcome != KEYSTORE_SAME) {
 		api_refuse(call, outcome, &err);
 		return;

@@ -52,8 +52,8 @@ static void back_up(struct http_call *call, const struct odata_wish *wish)
 	struct keystore_change change = odata_change(call);
 	struct keystore_pin pin;
 	struct err err = {0};
-	enum keystore_outcome outcome =
-		keystore_back_up(odata_keystore(call), &change, STR(""), &pin, &report, &err);
+	enum keystore_outcome outcome = keystore_back_up(
+		odata_keystore(call), &change, STR(""), &pin, wish->entries ? &report : NULL, &err);
 
 	odata_finish(call, outcome, wish, &report, STR_NONE, &err);
 }

@@ -10,6 +10,14 @@ TEST(times_are_written_in_utc)
 	clock_add_rfc3339_ms(&b, -1);
 	assert_str(buf_str(&b), "2026-11-22T02:46:10Z 1969-12-31T23:59:59.999Z");
 	buf_reset(&b);
+	clock_add_rfc3339_ms(&b, -62135596799960);
+	buf_add_c(&b, ' ');
+	clock_add_rfc3339(&b, 253402300799);
+	buf_add_c(&b, ' ');
+	clock_add_rfc3339_ms(&b, 253402300800507);
+	assert_str(buf_str(&b),
+		   "0001-01-01T00:00:00.040Z 9999-12-31T23:59:59Z 10000-01-01T00:00:00.507Z");
+	buf_reset(&b);
 	clock_add_http_date(&b, 784111777);
 	assert_str(buf_str(&b), "Sun, 06 Nov 1994 08:49:37 GMT");
 }
