@@ -27,8 +27,11 @@ static void reseal(struct http_call *call)
 
 const struct http_route admin_master_key_routes[] = {
 	{"GET", PATH, show, ADMIN_LOGIN,
-	 "How much is sealed, and how much under an older master key", NULL, "application/json", 0},
-	{"POST", PATH, reseal, ADMIN_LOGIN, "Seals again what is sealed under an older one", NULL,
-	 "application/json", 0},
+	 "How much is sealed, how much under an older master key, and the run of sealing it again",
+	 NULL, "application/json", 0},
+	{"POST", PATH, reseal, ADMIN_LOGIN,
+	 "Starts to seal again what is sealed under an older one; answers 202, GET shows how far "
+	 "it is",
+	 NULL, "application/json", 0},
 	{0},
 };

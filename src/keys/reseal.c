@@ -6,6 +6,7 @@
 struct item {
 	struct buf sealed;
 	char tenant[KEYS_TENANT_MAX + 1];
+	bool too_long; /* for anything that was ever sealed */
 };
 
 struct items {
@@ -44,8 +45,32 @@ static bool add(struct items *all, struct stmt *st, struct err *err)
 	buf_add_str(&row->sealed, sealed);
 	bool fits = all->table->kind != RESEAL_DATA_KEY ||
 		    str_copy(stmt_col_text(st, 1), row->tenant, sizeof(row->tenant));
-	return (fits && !buf_failed(&row->sealed)) ||
-	       err_set(err, ERR_STORE, "a row of %s is too long", all->table->what);
+	row->too_long = !fits || buf_failed(&row->sealed);
+	return true;
+}
+
+bool reseal_step(struct reseal_count *count, struct err *err)
+{
+	count->items++;
+	return count->step == NULL || count->step(count, count->user) ||
+	       err_set(err, ERR_SYSTEM,
+		       "stopped half way, because the program ends: start it again");
+}
+
+bool reseal_failed(struct reseal_count *count, struct str what, struct err *err)
+{
+	bool others = err->kind != ERR_STORE && err->kind != ERR_SYSTEM && err->kind != ERR_NETWORK;
+
+	(void)err_wrap(err, "%.*s", STR_ARGS(what));
+	if (!others) {
+		return false;
+	}
+	count->failed++;
+	log_error("what is sealed does not open", LOG_ERR(err));
+	if (count->failure != NULL) {
+		count->failure(err->text, count->user);
+	}
+	return true;
 }
 
 static bool read_all(struct db *db, void *user, struct err *err)
@@ -73,6 +98,9 @@ static bool ask(struct keys_client *c, const struct reseal_table *table, const s
 {
 	struct str sealed = buf_str(&row->sealed);
 
+	if (row->too_long) {
+		return err_set(err, ERR_DENIED, "longer than anything that was ever sealed");
+	}
 	switch (table->kind) {
 	case RESEAL_KEY:
 		return keys_reseal_key(c, sealed, anew, again, err);
@@ -108,15 +136,12 @@ static bool do_one(struct keys_client *c, struct store *s, const struct reseal_t
 	AUTO_BUF struct buf anew = BUF(KEYS_PLAIN_MAX + KIB(1));
 	bool again = false;
 
-	count->items++;
 	if (!ask(c, table, row, &anew, &again, err)) {
-		if (err->kind != ERR_DENIED) {
-			return false;
-		}
-		count->failed++;
-		log_error("what is sealed does not open", LOG_TEXT("table", table->what),
-			  LOG_ERR(err));
-		return true;
+		char what[256];
+
+		(void)snprintf(what, sizeof(what), "%s%s%s", table->what,
+			       row->tenant[0] != '\0' ? ", tenant " : "", row->tenant);
+		return reseal_failed(count, str_of(what), err);
 	}
 	if (!again) {
 		return true;
@@ -143,7 +168,8 @@ static bool do_table(struct keys_client *c, struct store *s, const struct reseal
 
 	bool ok = store_read(s, read_all, &all, err);
 	for (size_t i = 0; ok && i < all.n; i++) {
-		ok = do_one(c, s, table, &all.rows[i], change, count, err);
+		ok = do_one(c, s, table, &all.rows[i], change, count, err) &&
+		     reseal_step(count, err);
 	}
 	if (change && count->resealed > before) {
 		log_info("sealed again under the first master key", LOG_TEXT("table", table->what),
@@ -151,6 +177,21 @@ static bool do_table(struct keys_client *c, struct store *s, const struct reseal
 	}
 	clear(&all);
 	return ok;
+}
+
+bool reseal_items(struct store *s, const struct reseal_table *tables, uint64_t *n, struct err *err)
+{
+	for (const struct reseal_table *t = tables; t->select; t++) {
+		struct items all = {.table = t};
+		bool ok = store_read(s, read_all, &all, err);
+
+		*n += all.n;
+		clear(&all);
+		if (!ok) {
+			return false;
+		}
+	}
+	return true;
 }
 
 bool reseal_run(struct keys_client *c, struct store *s, const struct reseal_table *tables,

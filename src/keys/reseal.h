@@ -31,17 +31,35 @@ struct reseal_table {
 	const char *label;  /* RESEAL_SECRET */
 };
 
+/* A run, and who watches it: one thread's. */
 struct reseal_count {
 	uint64_t items;
 	uint64_t under_old; /* of those, still under another key than the first */
 	uint64_t resealed;  /* in this run */
 	uint64_t failed;    /* open under no key that is here: named in the log */
+	/* Behind each item; false ends the run. NULL: nobody looks. */
+	bool (*step)(const struct reseal_count *count, void *user);
+	/* Each that does not open: "data keys of the tenants, tenant …: …". NULL: only the log. */
+	void (*failure)(const char *what, void *user);
+	void *user;
 };
 
+/* For what lies in no table of its own, behind each item: counts it. ERR_SYSTEM: the run is to end.
+ */
+NODISCARD bool reseal_step(struct reseal_count *count, struct err *err);
+/*
+ * An item failed with *err, which gets its name. True when the item is to blame: it is counted and
+ * told, and the others go on. False when the database or the key process failed.
+ */
+NODISCARD bool reseal_failed(struct reseal_count *count, struct str what, struct err *err);
+
+/* How many items there are, without asking the key process; adds to *n. */
+NODISCARD bool reseal_items(struct store *s, const struct reseal_table *tables, uint64_t *n,
+			    struct err *err);
 /*
  * Counts, and when `change` reseals; adds to *count. `tables` ends with a row without a select. An
- * item that does not open is counted and logged, the others go on; false only when database or key
- * process fail.
+ * item that does not open is counted and told, the others go on; false only when database or key
+ * process fail, or the watcher ends it.
  */
 NODISCARD bool reseal_run(struct keys_client *c, struct store *s, const struct reseal_table *tables,
 			  bool change, struct reseal_count *count, struct err *err);

@@ -162,6 +162,9 @@ bool cli_subaccount_import(struct cli_run *run, struct err *err);
 bool cli_cert_list(struct cli_run *run, struct err *err);
 bool cli_doctor(struct cli_run *run, struct err *err);
 
+/* ---- cli_master_key.c ---- */
+bool cli_master_key_reseal(struct cli_run *run, struct err *err);
+
 /* ---- cli_audit.c ---- */
 bool cli_audit_verify(struct cli_run *run, struct err *err);
 

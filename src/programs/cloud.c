@@ -23,7 +23,8 @@
 enum {
 	JOBS_QUEUE = 4096,
 	RELAY_JOBS = 2,
-	STORE_EXTRA = 4,   /* connections beside those of the jobs: relay, watch, one in reserve */
+	STORE_EXTRA =
+		5, /* connections beside those of the jobs: relay, watch, reseal, one in reserve */
 	PUBLISH_MS = 5000, /* for a keystore's change to be live here before its answer leaves */
 	CLOSE_MS = 100,    /* for answers on their way when the listeners are closed */
 };
@@ -69,7 +70,7 @@ static bool open_reseal(struct cloud *c)
 	c->reseal.more = cloud_reseal_check;
 	c->reseal.new_data_keys = cloud_new_data_keys;
 	c->reseal.user = c;
-	pthread_mutex_init(&c->reseal.lock, NULL);
+	daemon_reseal_open(&c->reseal);
 	return true;
 }
 
@@ -358,8 +359,10 @@ static void cloud_close(struct cloud *c)
 	close_server(&c->tunnels);
 	close_server(&c->console);
 	close_server(&c->metrics);
+	daemon_reseal_stop(&c->reseal);
 	/* Calls that still run know the rooms; a tunnel that was let in knows the relay. */
 	jobs_end(c->jobs);
+	daemon_reseal_close(&c->reseal); /* nobody is left to start it */
 	if (c->loop) {
 		loop_turn(c->loop, 0);
 	}

@@ -64,20 +64,11 @@ static bool write_anew(struct cloud *c, struct str sealed, struct err *err)
 	return directory_setting_set(c->store, &actor, STR(CHECK_SETTING), buf_str(&text), err);
 }
 
-static void count_moved(int64_t done, int64_t all UNUSED, void *user)
-{
-	*(uint64_t *)user = (uint64_t)done;
-}
-
-bool cloud_new_data_keys(void *user, bool change UNUSED, struct reseal_count *count,
-			 struct err *err)
+bool cloud_new_data_keys(void *user, bool change, struct reseal_count *count, struct err *err)
 {
 	struct cloud *c = user;
-	uint64_t moved = 0;
 
-	bool ok = keystore_reseal(c->rooms.keystore, true, count_moved, &moved, err);
-	count->resealed += moved;
-	return ok;
+	return keystore_reseal(c->rooms.keystore, change, count, err);
 }
 
 bool cloud_reseal_check(void *user, bool change, struct reseal_count *count, struct err *err)
@@ -87,19 +78,24 @@ bool cloud_reseal_check(void *user, bool change, struct reseal_count *count, str
 	AUTO_BUF struct buf sealed = BUF(CHECK_MAX), anew = BUF(CHECK_MAX);
 	bool again = false;
 
-	if (!directory_setting_get(c->store, STR(CHECK_SETTING), &text, err) ||
-	    !buf_add_decoded_base64(&sealed, buf_str(&text)) ||
+	*err = (struct err){0};
+	if (!directory_setting_get(c->store, STR(CHECK_SETTING), &text, err)) {
+		return false;
+	}
+	if ((!buf_add_decoded_base64(&sealed, buf_str(&text)) &&
+	     !err_set(err, ERR_DENIED, "it is no base64")) ||
 	    !keys_reseal_secret(c->keys, CHECK_LABEL, buf_str(&sealed), &anew, &again, err)) {
-		return err_wrap(err, "the mark of the master key in the database");
+		return reseal_failed(count, STR("the mark of the master key in the database"),
+				     err) &&
+		       reseal_step(count, err);
 	}
-	count->items++;
-	if (!again) {
-		return true;
-	}
-	if (!change) {
+	if (again && !change) {
 		count->under_old++;
-		return true;
+	} else if (again) {
+		count->resealed++;
+		if (!write_anew(c, buf_str(&anew), err)) {
+			return false;
+		}
 	}
-	count->resealed++;
-	return write_anew(c, buf_str(&anew), err);
+	return reseal_step(count, err);
 }

@@ -84,8 +84,11 @@ static void reseal(struct http_call *call)
 
 static const struct http_route master_key_routes[] = {
 	{"GET", MASTER_KEY, show_master_key, ACCESS_A,
-	 "How much is sealed, and how much under an older master key", NULL, "application/json", 0},
-	{"POST", MASTER_KEY, reseal, ACCESS_A, "Seals again what is sealed under an older one",
+	 "How much is sealed, how much under an older master key, and the run of sealing it again",
+	 NULL, "application/json", 0},
+	{"POST", MASTER_KEY, reseal, ACCESS_A,
+	 "Starts to seal again what is sealed under an older one; answers 202, GET shows how far "
+	 "it is",
 	 NULL, "application/json", 0},
 	{.method = NULL},
 };

@@ -25,7 +25,7 @@
 enum {
 	JOBS_QUEUE = 4096,
 	DATA_JOBS = 2,
-	STORE_EXTRA = 2 + RENEWALS_AT_ONCE,
+	STORE_EXTRA = 3 + RENEWALS_AT_ONCE, /* reseal, two in reserve */
 	CLOSE_MS = 100, /* for answers on their way when the listeners are closed */
 };
 
@@ -278,7 +278,7 @@ static void open_reseal(struct connector *c)
 	c->reseal.store = c->store;
 	c->reseal.lists[0] = state_reseal;
 	c->reseal.lists[1] = ui_reseal;
-	pthread_mutex_init(&c->reseal.lock, NULL);
+	daemon_reseal_open(&c->reseal);
 }
 
 static bool open_admin(struct connector *c, struct err *err)
@@ -361,8 +361,10 @@ static void connector_close(struct connector *c)
 {
 	close_server(&c->ui);
 	close_server(&c->metrics);
+	daemon_reseal_stop(&c->reseal);
 	stop_workers(c);
 	jobs_free(c->jobs);
+	daemon_reseal_close(&c->reseal); /* nobody is left to start it */
 	renewals_free(c->renewals);
 	links_free(c->links);
 	for (unsigned i = 0; i < c->n_workers; i++) {

@@ -167,21 +167,19 @@ static bool reseal_file(struct keys_client *keys, const char *path, const char *
 	AUTO_BUF struct buf anew = BUF(KEYS_SEALED_MAX);
 	bool again = false;
 
-	count->items++;
 	if (!keys_reseal_key(keys, buf_str(&id->sealed), &anew, &again, err)) {
-		count->failed++;
-		log_error("the key of the administration's own certificate does not open",
-			  LOG_ERR(err));
-		return err->kind == ERR_DENIED;
+		return reseal_failed(count, STR("the key of the administration's own certificate"),
+				     err) &&
+		       reseal_step(count, err);
 	}
 	if (!again || !change) {
 		count->under_old += again;
-		return true;
+		return reseal_step(count, err);
 	}
 	count->resealed++;
 	buf_reset(&id->sealed);
 	buf_add_str(&id->sealed, buf_str(&anew));
-	return save(path, names, id, err);
+	return save(path, names, id, err) && reseal_step(count, err);
 }
 
 bool ui_identity_reseal(struct keys_client *keys, const char *state_dir, bool change,

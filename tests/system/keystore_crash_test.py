@@ -189,15 +189,27 @@ def rotate(world, wait=False):
 
 
 def reseal(world, more=""):
-    return world.console.call("POST", f"{CLOUD}/master-key{more}")
+    """The start's answer; or, when it is through, the last look at it. Started anew where a run was cut off."""
+    begun = world.console.call("POST", f"{CLOUD}/master-key{more}")
+    if begun.status != 202:
+        return begun
+    started, end = begun.json()["progress"]["started"], time.monotonic() + 60
+    while time.monotonic() < end:
+        look = world.console.call("GET", f"{CLOUD}/master-key")
+        if look.status != 200 or not look.json()["running"]:
+            last = look.json()["last"] if look.status == 200 else None
+            if last and last["started"] == started and not last["error"]:
+                return look
+            raise ConnectionError(f"the run was cut off: {look}")
+        time.sleep(0.02)
+    raise Failure(f"the run does not end: {look}")
 
 
 def settle_master(world):
     """After a rotation, broken off or not: all that is sealed comes under the first key."""
     def done():
-        answer = reseal(world)
-        return answer.status == 200 and answer.json()["failed"] == 0 and \
-            world.console.must("GET", f"{CLOUD}/master-key").json()["done"]
+        answer = attempt(lambda: reseal(world))
+        return answer is not None and answer.status == 200 and answer.json()["done"]
     wait_for(done, "all being sealed again", 60)
     with open(master_file(world), encoding="ascii") as f:
         if len(f.read().split()) < 5:
@@ -361,7 +373,10 @@ class NewDataKeys(Same):
         return reseal(world, "?dataKeys=new")
 
     def settle(self, world):
-        equal(self.do(world).status, 200, "new data keys")
+        def done():
+            answer = attempt(lambda: self.do(world))
+            return answer is not None and answer.status == 200 and answer.json()["last"]["failed"] == 0
+        wait_for(done, "new data keys", 60)
 
 
 class Verify(Same):

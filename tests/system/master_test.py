@@ -1,14 +1,20 @@
 """The master key of both programs changes while they serve; what is sealed is sealed again; and the anchor of the
 audit, which keyd writes outside of the database."""
+import base64
+import http.client
+import json
 import os
 import signal
 import subprocess
 import threading
 
 import scenes
-from stage import Rest, equal, expect, wait_for
-from world import CLOUD
+from keystore_damage_test import flip, sql
+from stage import Answer, Rest, equal, expect, wait_for
+from tenant import Tenant
+from world import ADMIN, CLOUD
 
+DATABASES = ("sqlite", "postgresql")
 MASTER = f"{CLOUD}/master-key"
 
 
@@ -25,6 +31,17 @@ def programs(world):
     return (("cloud", world.cloud, world.console, os.path.join(world.sub("cloud-key"), "master.key")),
             ("connector", world.connector, world.admin,
              os.path.join(world.sub("connector-key"), "master.key")))
+
+
+def resealed(rest, more=""):
+    """Starts a run and waits for it: what GET has of its end."""
+    begun = rest.call("POST", MASTER + more)
+    equal((begun.status, begun.headers.get("location")), (202, MASTER), f"start: {begun}")
+    progress = begun.json()["progress"]
+    wait_for(lambda: not rest.must("GET", MASTER).json()["running"], "the end of the run", 60)
+    last = rest.must("GET", MASTER).json()["last"]
+    equal((last["started"], last["error"]), (progress["started"], ""), "the run")
+    return last
 
 
 class Callers:
@@ -65,13 +82,129 @@ def case_rotation(world):
             hang_up(program, 0)
             under = rest.must("GET", MASTER).json()
             equal(under["underOldKey"], before["items"], f"{name}: under the old key, {under}")
-            done = rest.must("POST", MASTER).json()
-            equal(done["resealed"], before["items"], f"{name}: {done}")
-            expect(done["done"] and done["failed"] == 0, f"{name}: {done}")
+            done = resealed(rest)
+            equal((done["resealed"], done["itemsDone"], done["itemsAll"], done["failed"]),
+                  (before["items"], before["items"], before["items"], 0), f"{name}: {done}")
             expect(rest.must("GET", MASTER).json()["done"], f"{name}: done")
         finally:
             callers.end()
         expect(callers.calls > 20 and not callers.failed, f"{name}: {callers.calls} calls, {callers.failed[:5]}")
+
+
+class Held:
+    """Requests over one connection: no handshake, so that a key process that stands still is not asked."""
+
+    def __init__(self, rest):
+        self.line = http.client.HTTPSConnection("localhost", rest.port, context=rest.context, timeout=60)
+        pair = f"{rest.user}:{rest.password}".encode()
+        self.fields = {"Authorization": "Basic " + base64.b64encode(pair).decode()}
+
+    def call(self, method, path):
+        self.line.request(method, path, headers=self.fields)
+        answer = self.line.getresponse()
+        return Answer(answer.status, answer.headers, answer.read())
+
+
+def case_one_at_a_time(world):
+    """a run blocks nobody, shows how far it is, and refuses a second one"""
+    for name, program, rest, _ in programs(world):
+        held = Held(rest)
+        items = held.call("GET", MASTER).json()["items"]
+        keyds = program.named("drawbridge-keyd")
+        for pid in keyds:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            equal(held.call("POST", MASTER).status, 202, f"{name}: start")
+            wait_for(lambda: held.call("GET", MASTER).json()["progress"]["itemsAll"] == items, "how many there are")
+            look = held.call("GET", MASTER).json()
+            equal((look["running"], look["done"], look["progress"]["itemsDone"]), (True, False, 0), f"{name}: {look}")
+            equal(held.call("POST", MASTER).status, 409, f"{name}: another one")
+        finally:
+            for pid in keyds:
+                os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: not held.call("GET", MASTER).json()["running"], "the end of the run", 60)
+        last = held.call("GET", MASTER).json()["last"]
+        equal((last["error"], last["itemsDone"]), ("", items), f"{name}: {last}")
+
+
+def case_stopped(world):
+    """a program that ends stops the run behind its item, says so in the audit, and the next one does the rest"""
+    held = Held(world.console)
+    ends = "SELECT COUNT(*) FROM audit WHERE what = 'master-key.reseal.end' AND became LIKE '%stopped half way%'"
+    held.call("GET", MASTER)  # its handshake
+    keyds = world.cloud.named("drawbridge-keyd")
+    for pid in keyds:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        equal(held.call("POST", MASTER).status, 202, "start")
+        seen = world.cloud.log(100000).count("ending: ")
+        world.cloud.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: world.cloud.log(100000).count("ending: ") > seen, "the end's begin", 60)
+    finally:
+        held.line.close()
+        wait_for(lambda: "sealing again stops behind its item" in world.cloud.log(100000), "the stop", 20)
+        for pid in keyds:
+            os.kill(pid, signal.SIGCONT)
+    world.cloud.process.wait(60)
+    equal(int(sql(world, ends)), 1, "runs that were stopped")
+    world.start_cloud()
+    equal(world.console.must("GET", MASTER).json()["last"], None, "the last run of this process")
+    equal(resealed(world.console)["failed"], 0, "the next run")
+
+
+def cli(world, name, *words):
+    port, password = ((world.ports.console, world.cloud_password) if name == "cloud" else
+                      (world.ports.admin, world.first.password))
+    done = subprocess.run([world.binary("drawbridge"), name, "master-key", "reseal", *words, "--url",
+                           f"https://localhost:{port}", "--ca-file", world.first_ca(port), "--output", "json"],
+                          capture_output=True, text=True, timeout=60, env=dict(os.environ, DRAWBRIDGE_PASSWORD=password))
+    return done.returncode, done.stdout, done.stderr
+
+
+def case_command(world):
+    """the command waits for the end"""
+    for name in ("cloud", "connector"):
+        status, said, why = cli(world, name)
+        equal((status, why), (0, ""), f"{name}: {said}")
+        equal(json.loads(said)["failed"], 0, said)
+
+
+def case_damage(world):
+    """a tenant's damaged entry and data key are named, stop no other, and the command ends with 1"""
+    tenants = []
+    for name in ("Damaged", "Whole"):
+        tenants.append(Tenant(world, ADMIN, world.cloud_password, subaccount=world.create_subaccount(name).json()["id"]))
+        for alias in ("one", "two"):
+            equal(tenants[-1].generate(alias).status, 204, alias)
+    bad, good = (tenant.subaccount for tenant in tenants)
+    flip(world, "data_key", "wrapped", f"tenant = '{bad}'")
+    status, said, why = cli(world, "cloud")
+    flip(world, "data_key", "wrapped", f"tenant = '{bad}'")
+    last = json.loads(said)
+    equal((status, last["failed"], last["error"]), (1, 1, ""), f"{said}{why}")
+    expect(len(last["failures"]) == 1 and f"tenant {bad}: " in last["failures"][0], said)
+    entry = f"WHERE alias = 'one' AND keystore IN (SELECT id FROM keystore WHERE tenant = '{bad}')"
+    sql(world, f"UPDATE entry_version SET flags = flags + 1 {entry}")
+    status, said, why = cli(world, "cloud", "--new-data-keys")
+    sql(world, f"UPDATE entry_version SET flags = flags - 1 {entry}")
+    last = json.loads(said)
+    equal((status, last["failed"], last["resealed"], last["error"]), (1, 1, 3, ""), f"{said}{why}")
+    expect(len(last["failures"]) == 1 and f"tenant {bad}: entry one: " in last["failures"][0], said)
+    moved = "SELECT COUNT(DISTINCT c.data_key) FROM entry_content c JOIN entry_version v ON v.id = c.id" \
+            " JOIN keystore s ON s.id = v.keystore WHERE s.tenant = '{}'"
+    equal([int(sql(world, moved.format(tenant))) for tenant in (bad, good)], [2, 1], "data keys in use")
+    status, said, why = cli(world, "cloud", "--new-data-keys")
+    equal((status, json.loads(said)["resealed"]), (0, 4), f"whole again: {said}{why}")
+
+
+def case_recorded(world):
+    """start and end of each run are in the audit, also of one with failures"""
+    count = {what: int(sql(world, f"SELECT COUNT(*) FROM audit WHERE what = '{what}' AND who = 'user:{ADMIN}'"))
+             for what in ("master-key.reseal", "master-key.reseal.end")}
+    equal(count["master-key.reseal"], count["master-key.reseal.end"], "runs")
+    expect(count["master-key.reseal"] >= 6, f"{count}")
+    failed = "SELECT COUNT(*) FROM audit WHERE what = 'master-key.reseal.end' AND became LIKE '%\"failed\":1%'"
+    equal(int(sql(world, failed)), 2, "runs with failures")
 
 
 def case_old_key_is_dropped(world):

@@ -6,12 +6,6 @@ static bool data_key_new(void *user, struct str tenant, struct buf *wrapped, str
 	return keys_data_key_new(user, tenant, wrapped, err);
 }
 
-static bool data_key_rewrap(void *user, struct str tenant, struct str wrapped, struct buf *out,
-			    bool *again, struct err *err)
-{
-	return keys_data_key_rewrap(user, tenant, wrapped, out, again, err);
-}
-
 static bool tag(void *user, struct str wrapped, const struct keys_binding *binding,
 		struct buf *sealed, struct err *err)
 {
@@ -65,7 +59,6 @@ struct keystore_keys keystore_keys_of(struct keys_client *client)
 	return (struct keystore_keys){
 		.user = client,
 		.data_key_new = data_key_new,
-		.data_key_rewrap = data_key_rewrap,
 		.tag = tag,
 		.rebind = rebind,
 		.check = check,

@@ -8,8 +8,6 @@
 struct keystore_keys {
 	void *user;
 	bool (*data_key_new)(void *user, struct str tenant, struct buf *wrapped, struct err *err);
-	bool (*data_key_rewrap)(void *user, struct str tenant, struct str wrapped, struct buf *out,
-				bool *again, struct err *err);
 	bool (*tag)(void *user, struct str wrapped, const struct keys_binding *binding,
 		    struct buf *sealed, struct err *err);
 	bool (*rebind)(void *user, const struct keys_entry *entry, struct str wrapped,

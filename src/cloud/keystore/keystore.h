@@ -314,9 +314,13 @@ NODISCARD bool keystore_generations(struct keystore *k, struct str tenant, int64
 typedef void keystore_damage_fn(struct str alias, const char *what, void *user);
 NODISCARD bool keystore_verify(struct keystore *k, struct str tenant, keystore_damage_fn *fn,
 			       void *user, int64_t *checked, struct err *err);
-/* Data keys under the current master key; entries under the tenant's newest data key. A job. */
-NODISCARD bool keystore_reseal(struct keystore *k, bool new_data_keys,
-			       void (*progress)(int64_t done, int64_t all, void *user), void *user,
+/*
+ * Every tenant gets a new data key, and its entries move to it; adds to *count. Without `change` it
+ * counts what it would move. An entry that does not open stays, counted and told, and the others go
+ * on; false only when database or key process fail, or the watcher ends it. Each entry is a
+ * transaction, so a run that broke off does no harm. A job.
+ */
+NODISCARD bool keystore_reseal(struct keystore *k, bool change, struct reseal_count *count,
 			       struct err *err);
 
 /* What no kept state needs, of all tenants: entries that are alive neither in one of the newest 100
@@ -333,7 +337,7 @@ NODISCARD bool keystore_tenants(struct keystore *k, char (**rows)[DIRECTORY_UUID
 extern const struct http_route keystore_odata_routes[];
 extern const struct http_route keystore_own_routes[];
 extern const struct http_route keystore_connection_routes[]; /* api_test.c */
-/* Data keys of tenants, to be wrapped again (keys/reseal.h). */
+/* Data keys of tenants, to be wrapped again under the current master key (keys/reseal.h). */
 extern const struct reseal_table keystore_data_keys[];
 /* http_server_settings.render_error: the original's form for paths of /api/v1 and /t/{sa}/api/v1.
  */

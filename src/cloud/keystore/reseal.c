@@ -1,7 +1,7 @@
 /*
- * After a rotation: data keys are wrapped by the current master key, and, when asked, every
- * tenant's entries move to a new data key. The same keys under the same bindings: no generation.
- * Old data keys stay, since the generations of their time were authenticated with them.
+ * Every tenant's entries move to a new data key. The same keys under the same bindings: no
+ * generation. Old data keys stay, since the generations of their time were authenticated with them;
+ * keys/reseal.h wraps all of them again after a rotation of the master key.
  */
 #include "base/clock.h"
 #include "base/crash.h"
@@ -11,74 +11,16 @@ enum {
 	PAGE = 100,
 };
 
-struct reseal {
-	struct keystore *k;
-	void (*progress)(int64_t done, int64_t all, void *user);
-	void *user;
-	int64_t done, all;
+struct tenant_row {
+	char id[KEYS_TENANT_MAX + 1];
 };
 
-static void step(struct reseal *r)
+static void read_tenant(struct stmt *st, void *row)
 {
-	r->done++;
-	if (r->progress != NULL) {
-		r->progress(r->done, r->all, r->user);
-	}
+	struct tenant_row *r = row;
+
+	query_copy(st, 0, r->id, sizeof(r->id));
 }
-
-/* ---- data keys ---- */
-
-struct key_row {
-	char tenant[KEYS_TENANT_MAX + 1];
-	uint8_t id[16], wrapped[KEYS_WRAPPED_MAX];
-	size_t len;
-};
-
-static void read_key(struct stmt *st, void *row)
-{
-	struct key_row *r = row;
-	struct str id = stmt_col_text(st, 1), wrapped = stmt_col_text(st, 2);
-
-	query_copy(st, 0, r->tenant, sizeof(r->tenant));
-	if (id.len == sizeof(r->id) && wrapped.len <= sizeof(r->wrapped)) {
-		memcpy(r->id, id.at, id.len);
-		memcpy(r->wrapped, wrapped.at, wrapped.len);
-		r->len = wrapped.len;
-	}
-}
-
-struct writing {
-	const struct key_row *row;
-	struct str wrapped;
-};
-
-static bool write_key(struct db *db, void *user, struct err *err)
-{
-	const struct writing *w = user;
-	struct query q = {.sql = "UPDATE data_key SET wrapped = $3 WHERE tenant = $1 AND id = $2",
-			  .params = {QUERY_CHARS(w->row->tenant),
-				     QUERY_BLOB(str_make(w->row->id, sizeof(w->row->id))),
-				     QUERY_BLOB(w->wrapped)},
-			  .n_params = 3};
-
-	return query_run(db, &q, NULL, err);
-}
-
-static bool rewrap(struct reseal *r, const struct key_row *row, struct err *err)
-{
-	AUTO_BUF struct buf fresh = BUF(KEYS_WRAPPED_MAX);
-	struct keystore *k = r->k;
-	bool again = false;
-
-	if (!k->keys.data_key_rewrap(k->keys.user, str_of(row->tenant),
-				     str_make(row->wrapped, row->len), &fresh, &again, err)) {
-		return err_wrap(err, "data key of tenant %s", row->tenant);
-	}
-	struct writing w = {row, buf_str(&fresh)};
-	return !again || store_tx(k->store, write_key, &w, err);
-}
-
-/* ---- entries ---- */
 
 struct sealed_row {
 	int64_t version;
@@ -113,19 +55,21 @@ static bool write_sealed(struct db *db, void *user, struct err *err)
 	return query_run(db, &q, NULL, err);
 }
 
-static bool move(struct reseal *r, struct str tenant, struct str wrapped,
-		 const struct sealed_row *row, struct err *err)
+/* *moved: false when it was pruned meanwhile. */
+static bool move(struct keystore *k, struct str tenant, struct str wrapped,
+		 const struct sealed_row *row, bool *moved, struct err *err)
 {
 	AUTO_CONTENT struct keystore_content c = {0};
 	AUTO_BUF struct buf sealed = BUF(KIB(64));
-	struct keystore *k = r->k;
-	bool found;
 
-	if (!keystore_read_content_of(k, row->version, &c, &found, err)) {
+	*moved = false;
+	if (!keystore_read_content_of(k, row->version, &c, moved, err)) {
+		/* a row that is there and cannot be read is damaged, the database is not */
+		err->kind = *moved ? ERR_DENIED : err->kind;
 		return false;
 	}
-	if (!found) {
-		return true; /* pruned meanwhile */
+	if (!*moved) {
+		return true;
 	}
 	const struct keys_entry entry = keystore_sealed_entry(tenant, &c);
 	if (!k->keys.rebind(k->keys.user, &entry, wrapped, &entry.binding, &sealed, err)) {
@@ -138,17 +82,31 @@ static bool move(struct reseal *r, struct str tenant, struct str wrapped,
 		return false;
 	}
 	CRASH_POINT("keystore.reseal.moved"); /* one entry, and the others not */
-	step(r);
 	return true;
 }
 
-static bool move_all(struct reseal *r, struct str tenant, struct err *err)
+static bool move_one(struct keystore *k, struct str tenant, struct str wrapped,
+		     const struct sealed_row *row, struct reseal_count *count, struct err *err)
+{
+	char what[KEYS_TENANT_MAX + 16];
+	bool moved;
+
+	if (move(k, tenant, wrapped, row, &moved, err)) {
+		count->resealed += moved;
+		return reseal_step(count, err);
+	}
+	(void)snprintf(what, sizeof(what), "tenant %.*s", STR_ARGS(tenant));
+	return reseal_failed(count, str_of(what), err) && reseal_step(count, err);
+}
+
+static bool move_all(struct keystore *k, struct str tenant, struct reseal_count *count,
+		     struct err *err)
 {
 	AUTO_BUF struct buf wrapped = BUF(KEYS_WRAPPED_MAX);
 	int64_t after = 0;
 	size_t n = PAGE;
 
-	if (!keystore_add_data_key(r->k, tenant, clock_unix_ms(), &wrapped, err)) {
+	if (!keystore_add_data_key(k, tenant, clock_unix_ms(), &wrapped, err)) {
 		return false;
 	}
 	while (n == PAGE) {
@@ -164,11 +122,11 @@ static bool move_all(struct reseal *r, struct str tenant, struct err *err)
 			.read = read_sealed,
 			.row_bytes = sizeof(struct sealed_row)};
 		AUTO_FREE struct sealed_row *rows = NULL;
-		if (!query_list(r->k->store, &q, &rows, &n, err)) {
+		if (!query_list(k->store, &q, &rows, &n, err)) {
 			return false;
 		}
 		for (size_t i = 0; i < n; i++) {
-			if (!move(r, tenant, buf_str(&wrapped), &rows[i], err)) {
+			if (!move_one(k, tenant, buf_str(&wrapped), &rows[i], count, err)) {
 				return false;
 			}
 			after = rows[i].version;
@@ -182,34 +140,36 @@ static void read_count(struct stmt *st, void *row)
 	*(int64_t *)row = stmt_col_int(st, 0);
 }
 
-bool keystore_reseal(struct keystore *k, bool new_data_keys,
-		     void (*progress)(int64_t done, int64_t all, void *user), void *user,
-		     struct err *err)
+static bool count_all(struct keystore *k, struct reseal_count *count, struct err *err)
 {
-	struct reseal r = {.k = k, .progress = progress, .user = user};
-	struct query keys = {.sql = "SELECT tenant, id, wrapped FROM data_key ORDER BY tenant",
-			     .read = read_key,
-			     .row_bytes = sizeof(struct key_row)};
-	struct query count = {.sql = "SELECT COUNT(*) FROM entry_version",
-			      .read = read_count,
-			      .row_bytes = sizeof(r.all)};
-	AUTO_FREE struct key_row *rows = NULL;
-	size_t n;
+	int64_t n = 0;
+	struct query q = {.sql = "SELECT COUNT(*) FROM entry_version",
+			  .read = read_count,
+			  .row_bytes = sizeof(n)};
 
-	if (!query_list(k->store, &keys, &rows, &n, err) ||
-	    !query_find(k->store, &count, &r.all, "", err)) {
+	if (!query_find(k->store, &q, &n, "", err)) {
 		return false;
 	}
-	r.all = (new_data_keys ? r.all : 0) + (int64_t)n;
-	for (size_t i = 0; i < n; i++) {
-		if (!rewrap(&r, &rows[i], err)) {
-			return false;
-		}
-		step(&r);
+	count->items += (uint64_t)n;
+	return true;
+}
+
+bool keystore_reseal(struct keystore *k, bool change, struct reseal_count *count, struct err *err)
+{
+	struct query tenants = {.sql = "SELECT DISTINCT tenant FROM data_key ORDER BY tenant",
+				.read = read_tenant,
+				.row_bytes = sizeof(struct tenant_row)};
+	AUTO_FREE struct tenant_row *rows = NULL;
+	size_t n;
+
+	if (!change) {
+		return count_all(k, count, err);
 	}
-	for (size_t i = 0; new_data_keys && i < n; i++) {
-		bool first = i == 0 || strcmp(rows[i].tenant, rows[i - 1].tenant) != 0;
-		if (first && !move_all(&r, str_of(rows[i].tenant), err)) {
+	if (!query_list(k->store, &tenants, &rows, &n, err)) {
+		return false;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!move_all(k, str_of(rows[i].id), count, err)) {
 			return false;
 		}
 	}

@@ -124,6 +124,30 @@ static void diagnose(struct http_call *call)
 	http_answer_json(call, 200);
 }
 
+/* What GET tells behind the first look, which sees the run on its way. */
+static const char *reseal_end;
+static bool reseal_seen;
+
+#define RESEAL_BEGAN "\"started\":\"2026-01-02T03:04:05.678Z\""
+
+static void reseal(struct http_call *call)
+{
+	reseal_seen = str_eq(http_query(call, "dataKeys"), STR("new"));
+	answer(call, "{\"running\":true,\"progress\":{" RESEAL_BEGAN "}}");
+	call->status = 202;
+}
+
+static void show_reseal(struct http_call *call)
+{
+	if (reseal_seen) {
+		answer(call, reseal_end);
+		return;
+	}
+	reseal_seen = true;
+	answer(call, "{\"running\":true,\"progress\":{" RESEAL_BEGAN
+		     ",\"itemsDone\":1,\"itemsAll\":2},\"last\":null}");
+}
+
 #define V1   "/api/v1/configuration"
 #define MINE "/api/drawbridge/v1"
 static const struct http_route routes[] = {
@@ -141,6 +165,8 @@ static const struct http_route routes[] = {
 	{.method = "GET", .pattern = "/api/v1/connector/version", .handler = show_version},
 	{.method = "GET", .pattern = MINE "/certificates", .handler = page_certificates},
 	{.method = "POST", .pattern = MINE "/subaccounts/{rh}/{sa}/diagnosis", .handler = diagnose},
+	{.method = "POST", .pattern = MINE "/master-key", .handler = reseal},
+	{.method = "GET", .pattern = MINE "/master-key", .handler = show_reseal},
 	{.method = "GET", .pattern = MINE "/users", .handler = page_users},
 	{.method = "PUT", .pattern = MINE "/users/{user}/password", .handler = set_password},
 	{NULL},
@@ -343,6 +369,27 @@ TEST(the_first_start_replaces_the_setup_code)
 	unsetenv("DRAWBRIDGE_NEW_PASSWORD");
 }
 
+#define RESEAL_LAST(rest) "{\"running\":false,\"last\":{" RESEAL_BEGAN "," rest "}}"
+
+TEST(sealing_again_is_waited_for)
+{
+	reseal_end = RESEAL_LAST("\"itemsDone\":2,\"failed\":0,\"error\":\"\"");
+	assert_run("connector master-key reseal", 0, "itemsDone: 2");
+	assert_run("cloud master-key reseal --new-data-keys", 0, "itemsDone: 2");
+}
+
+TEST(sealing_again_that_failed_ends_with_1)
+{
+	reseal_end = RESEAL_LAST("\"failed\":1,\"error\":\"\",\"failures\":[\"entry b\"]");
+	assert_run("cloud master-key reseal --new-data-keys", 1, "failures: entry b");
+	assert_non_null(strstr(stage.out, "1 of them do not open"));
+	reseal_end = RESEAL_LAST("\"failed\":0,\"error\":\"the database is gone\"");
+	assert_run("cloud master-key reseal --new-data-keys", 1,
+		   "it stopped half way: the database is gone");
+	reseal_end = "{\"running\":false,\"progress\":null,\"last\":null}";
+	assert_run("cloud master-key reseal --new-data-keys", 1, "start it again");
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_list_is_printed_as_a_table_or_as_json),
 	cmocka_unit_test(a_subaccount_is_found_by_its_id_unless_two_regions_have_it),
@@ -352,6 +399,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(status_tells_all_subaccounts),
 	cmocka_unit_test(certificates_are_listed_with_their_remaining_life),
 	cmocka_unit_test(the_doctor_names_the_broken_link_and_the_next_step),
+	cmocka_unit_test(sealing_again_is_waited_for),
+	cmocka_unit_test(sealing_again_that_failed_ends_with_1),
 	cmocka_unit_test(a_refusal_says_why_and_ends_with_1),
 	cmocka_unit_test(the_first_start_replaces_the_setup_code),
 };

@@ -17,6 +17,7 @@ static void a_real_key_process_does_what_the_tests_do(void **state)
 	struct keystore_change c = alice();
 	struct keyd_thread keyd = {0};
 	struct keystore *k;
+	struct reseal_count count = {0};
 	int64_t checked;
 	struct err err;
 
@@ -31,7 +32,7 @@ static void a_real_key_process_does_what_the_tests_do(void **state)
 			 KEYSTORE_DONE);
 	assert_int_equal(keystore_back_up(k, &c, STR(""), NULL, NULL, &err), KEYSTORE_DONE);
 	put(k, "b", "CN=B2", true);
-	assert_ok(keystore_reseal(k, true, NULL, NULL, &err), &err);
+	assert_ok(keystore_reseal(k, true, &count, &err), &err);
 	assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_REPLACE, NULL, &err),
 			 KEYSTORE_DONE);
 	assert_ok(keystore_verify(k, STR(TENANT), no_damage, NULL, &checked, &err), &err);

@@ -52,13 +52,6 @@ static bool local_data_key_new(void *user UNUSED, struct str tenant UNUSED, stru
 	return local_is_up(err);
 }
 
-static bool local_rewrap(void *user UNUSED, struct str tenant UNUSED, struct str wrapped UNUSED,
-			 struct buf *out UNUSED, bool *again, struct err *err)
-{
-	*again = false;
-	return local_is_up(err);
-}
-
 static void local_aad(const struct keys_binding *b, struct str wrapped, struct buf *out)
 {
 	wr_blob(out, keys_data_key_id(wrapped));
@@ -303,7 +296,6 @@ static bool local_mac(void *user UNUSED, struct str tenant UNUSED, struct str wr
 static inline struct keystore_keys local_keys(void)
 {
 	return (struct keystore_keys){.data_key_new = local_data_key_new,
-				      .data_key_rewrap = local_rewrap,
 				      .tag = local_tag,
 				      .rebind = local_rebind,
 				      .check = local_check,
