@@ -403,7 +403,7 @@ static bool open_all(struct cloud *c, int control, struct err *err)
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 	const struct daemon_place place = cloud_place(&c->options);
 
-	return daemon_enclose(&place, err) && keys_client_new(control, &c->keys, err) &&
+	return daemon_enclose(&place, err) && daemon_open_keys(control, &c->keys, err) &&
 	       loop_new(&c->loop, err) &&
 	       loop_signals(c->loop, signals, COUNT(signals), on_signal, c, err) &&
 	       open_store(c, err) && open_denials(c) && open_reseal(c) &&

@@ -401,7 +401,7 @@ static bool open_all(struct connector *c, int control, struct err *err)
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 	const struct daemon_place place = connector_place(&c->options);
 
-	if (!daemon_enclose(&place, err) || !keys_client_new(control, &c->keys, err) ||
+	if (!daemon_enclose(&place, err) || !daemon_open_keys(control, &c->keys, err) ||
 	    !loop_new(&c->loop, err) ||
 	    !loop_signals(c->loop, signals, COUNT(signals), on_signal, c, err) ||
 	    !open_store(c, err) || !first_start(c, err) || !open_subaccounts(c, err)) {

@@ -178,6 +178,13 @@ static bool become_user(const struct daemon_place *p, struct err *err)
 	return true;
 }
 
+bool daemon_open_keys(int control_fd, struct keys_client **out, struct err *err)
+{
+	uint32_t pid;
+
+	return keys_client_new(control_fd, out, err) && keys_ping(*out, &pid, err);
+}
+
 msec_t daemon_drain_limit(pid_t monitor, msec_t limit)
 {
 	return getppid() == monitor || limit < DAEMON_ORPHAN_MS ? limit : DAEMON_ORPHAN_MS;

@@ -37,6 +37,11 @@ void daemon_log_reload(const struct buf *waiting);
 int daemon_monitor(const struct daemon_place *p, char **argv);
 /* In the server, before its first thread: signals blocked, sandbox entered. */
 NODISCARD bool daemon_enclose(const struct daemon_place *p, struct err *err);
+/*
+ * The key process's client, once keyd has answered: one that refuses its master key ends before the
+ * database is touched.
+ */
+NODISCARD bool daemon_open_keys(int control_fd, struct keys_client **out, struct err *err);
 /* Prints why a program cannot start and gives its exit status. */
 int daemon_failed(const struct err *err);
 
