@@ -88,8 +88,9 @@ TEST(a_type_without_a_usable_boundary_is_refused)
 		"multipart/form-data; boundary=",
 		"multipart/form-data; xboundary=a",
 		"multipart/mixed; boundary=a",
-		"multipart/form-data; "
-		"boundary=12345678901234567890123456789012345678901234567890123456789012345678901",
+		("multipart/form-data; "
+		 "boundary="
+		 "12345678901234567890123456789012345678901234567890123456789012345678901"),
 	};
 
 	for (size_t i = 0; i < COUNT(types); i++) {

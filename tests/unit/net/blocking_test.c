@@ -199,6 +199,7 @@ TEST(silence_ends_at_the_deadline)
 	size_t n = 0;
 	struct err err;
 
+	assert_true(listener >= 0);
 	assert_ok(blocking_connect(&at, soon(), &b, &err), &err);
 	assert_int_equal(blocking_receive(b, bytes, sizeof(bytes), &n, clock_now() + 20, &err),
 			 BLOCKING_FAILED);
@@ -216,6 +217,7 @@ TEST(a_peer_that_does_not_read_ends_a_send_at_the_deadline)
 	AUTO_FREE char *much = must_alloc(MIB(32));
 	struct err err;
 
+	assert_true(listener >= 0);
 	assert_ok(blocking_connect(&at, soon(), &b, &err), &err);
 	assert_err(blocking_send(b, str_make(much, MIB(32)), clock_now() + 20, &err), &err,
 		   ERR_NETWORK, "no answer in time");

@@ -35,7 +35,8 @@ static void what_was_refused_is_listed_in_pages(void **state)
 	asks(w, &w->alice, "GET", V1 "/audit/denied", NULL, 403);
 	asks(w, &w->admin, "GET", V1 "/audit/denied?limit=1", NULL, 200);
 	const struct json *entry = json_at(json_get(w->body, "items"), 0);
-	assert_true(json_get_str(entry, "what", &what) && json_get_str(entry, "after", &after));
+	assert_true(json_get_str(entry, "what", &what));
+	assert_true(json_get_str(entry, "after", &after));
 	assert_true(str_starts(what, STR("denied")));
 	assert_true(str_contains(after, STR("reason")));
 	snprintf(path, sizeof(path), V1 "/audit/denied?limit=10&after=%s", said(w, "next"));

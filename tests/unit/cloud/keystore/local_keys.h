@@ -58,8 +58,8 @@ static void local_aad(const struct keys_binding *b, struct str wrapped, struct b
 	wr_blob(out, b->tenant);
 	wr_blob(out, b->keystore);
 	wr_blob(out, b->alias);
-	wr_u8(out, b->owner);
-	wr_u8(out, b->kind);
+	wr_u8(out, (uint8_t)b->owner);
+	wr_u8(out, (uint8_t)b->kind);
 	wr_u8(out, b->flags);
 	wr_u64(out, (uint64_t)b->version);
 	buf_add(out, b->chain_sha256, 32);

@@ -4,7 +4,7 @@ static int did_of(const struct keystore_report *r, const char *alias)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		if (strcmp(r->rows[i].alias, alias) == 0) {
-			return r->rows[i].did;
+			return (int)r->rows[i].did;
 		}
 	}
 	return -1;

@@ -134,8 +134,8 @@ TEST(other_names_are_nobody_and_nobody_is_asked)
 TEST(a_name_below_the_host_that_is_no_tenants_is_refused)
 {
 	static const char *const names[] = {"acmee.relay.example", "a.acme.relay.example",
-					    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-					    "aaaaaaaaaaaaaaaa.relay.example"};
+					    ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+					     "aaaaaaaaaaaaaaaaa.relay.example")};
 	struct scene s;
 	struct tls_trust t = {.asks = false};
 

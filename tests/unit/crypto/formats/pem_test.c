@@ -79,8 +79,8 @@ static void what_is_broken_is_malformed(UNUSED void **state)
 		"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
 		"-----BEGIN CERTIFICATE\nMIIB\n-----END CERTIFICATE-----\n",
 		"-----BEGIN PKCS7-----\nMIIB\n-----END PKCS7-----\n",
-		"-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE "
-		"KEY-----\n",
+		("-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n"
+		 "-----END ENCRYPTED PRIVATE KEY-----\n"),
 	};
 
 	for (size_t i = 0; i < COUNT(texts); i++) {
