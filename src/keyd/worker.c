@@ -11,8 +11,9 @@
 #include "keys/sandbox.h"
 #include "net/packet.h"
 
-/* There in builds with AddressSanitizer, whose shadow takes terabytes of address space. */
+/* There in builds with a sanitizer, whose shadow takes terabytes of address space. */
 extern void __asan_init(void) __attribute__((weak));
+extern void __tsan_init(void) __attribute__((weak));
 
 bool worker_prepare(struct err *err)
 {
@@ -211,7 +212,7 @@ static bool shut_in(void)
 
 	limit(RLIMIT_CPU, WORKER_CPU_S, WORKER_CPU_S + 1);
 	limit(RLIMIT_FSIZE, 0, 0);
-	if (&__asan_init == NULL) {
+	if (&__asan_init == NULL && &__tsan_init == NULL) {
 		limit(RLIMIT_AS, MIB(WORKER_MEMORY_MIB), MIB(WORKER_MEMORY_MIB));
 	}
 	if (!sandbox_enter(&sandbox, &err)) {
