@@ -273,6 +273,7 @@ static bool open_relay(struct cloud *c, struct err *err)
 			   .queue_max = c->options.tenant_queue_max},
 		.store = c->store,
 		.directory = &c->directory,
+		.runtime = &c->runtime,
 		.denials = c->denials.denials,
 		.control = c->loop,
 		.jobs = c->relay_jobs,

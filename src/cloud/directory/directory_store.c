@@ -51,8 +51,7 @@ const struct migration directory_migrations[] = {
 	    " name {text} NOT NULL REFERENCES person (name) ON DELETE CASCADE,"
 	    " roles {int} NOT NULL, PRIMARY KEY (subaccount, name)) {strict};\n"
 	    "CREATE INDEX member_by_name ON member (name);\n"
-	    "ALTER TABLE binding ADD COLUMN roles {int} NOT NULL DEFAULT 0;\n"
-	    "ALTER TABLE subaccount ADD COLUMN certificate_required {bool} NOT NULL DEFAULT 0"},
+	    "ALTER TABLE binding ADD COLUMN roles {int} NOT NULL DEFAULT 0"},
 	{0, NULL},
 };
 

@@ -10,8 +10,6 @@ struct directory_subaccount {
 	char description[512];
 	bool locked;          /* no tunnels, no tokens, no requests */
 	bool renewal_allowed; /* false: simplereenroll answers 403 */
-	/* Clients of 20443 must present a certificate, not only a good one if any (DESIGN 4). */
-	bool certificate_required;
 	int64_t created;
 	int64_t version; /* grows with each edit: the ETag */
 };
@@ -38,8 +36,8 @@ NODISCARD bool directory_subaccount_resolve(struct store *s, struct str label,
 NODISCARD bool directory_subaccount_list(struct store *s, struct str owner, struct str after,
 					 size_t limit, struct directory_subaccount **rows,
 					 size_t *n, struct err *err);
-/* Writes display name, subdomain, description, locked, renewal_allowed, certificate_required of
- * `want`; region and id never change. */
+/* Writes display name, subdomain, description, locked, renewal_allowed of `want`; region and id
+ * never change. */
 enum directory_edit directory_subaccount_edit(struct store *s, const struct directory_actor *actor,
 					      struct directory_subaccount *want, int64_t version,
 					      struct err *err);

@@ -12,5 +12,5 @@ NODISCARD bool directory_subaccount_insert(struct store *s, const struct directo
 /* Columns SUBACCOUNT_COLUMNS from `col` on. */
 #define SUBACCOUNT_COLUMNS                                                                         \
 	"s.id, s.region_host, s.display_name, s.subdomain, s.description, s.locked,"               \
-	" s.renewal_allowed, s.created, s.version, s.certificate_required"
+	" s.renewal_allowed, s.created, s.version"
 void directory_read_subaccount(struct stmt *st, void *row);

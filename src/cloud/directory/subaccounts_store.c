@@ -22,7 +22,6 @@ void directory_read_subaccount(struct stmt *st, void *row)
 	s->renewal_allowed = stmt_col_int(st, 6) != 0;
 	s->created = stmt_col_int(st, 7);
 	s->version = stmt_col_int(st, 8);
-	s->certificate_required = stmt_col_int(st, 9) != 0;
 }
 
 static void write_json(const struct directory_subaccount *s, struct buf *out)
@@ -36,7 +35,6 @@ static void write_json(const struct directory_subaccount *s, struct buf *out)
 	jsonw_key_text(&w, "regionHost", s->region_host);
 	jsonw_key_bool(&w, "locked", s->locked);
 	jsonw_key_bool(&w, "renewalAllowed", s->renewal_allowed);
-	jsonw_key_bool(&w, "clientCertificateRequired", s->certificate_required);
 	jsonw_object_end(&w);
 }
 
@@ -173,12 +171,11 @@ static bool update_row(struct db *db, const struct directory_subaccount *want, s
 {
 	struct query q = {.sql = "UPDATE subaccount SET display_name = $2, subdomain = $3,"
 				 " description = $4, locked = $5, renewal_allowed = $6,"
-				 " certificate_required = $7, version = version + 1 WHERE id = $1",
+				 " version = version + 1 WHERE id = $1",
 			  .params = {QUERY_CHARS(want->id), QUERY_CHARS(want->display_name),
 				     QUERY_CHARS(want->subdomain), QUERY_CHARS(want->description),
-				     QUERY_INT(want->locked), QUERY_INT(want->renewal_allowed),
-				     QUERY_INT(want->certificate_required)},
-			  .n_params = 7};
+				     QUERY_INT(want->locked), QUERY_INT(want->renewal_allowed)},
+			  .n_params = 6};
 
 	if (query_run(db, &q, NULL, err)) {
 		return true;

@@ -1,6 +1,5 @@
 /* Changing: flags, back up, restore, undo, the provider's entries, settings. */
 #include "base/clock.h"
-#include "cloud/directory/subaccounts.h"
 #include "cloud/keystore/api.h"
 #include "cloud/keystore/keystore_priv.h"
 
@@ -235,61 +234,48 @@ void api_provider_delete(struct http_call *call)
 
 /* ---- settings ---- */
 
-static bool load_subaccount(struct http_call *call, struct directory_subaccount *sa)
+static void answer_settings(struct http_call *call)
 {
+	struct keystore_place place = api_place(call);
+	struct keystore_head head;
 	struct err err;
 
-	if (directory_subaccount_find(odata_keystore(call)->store,
-				      str_of(directory_caller(call)->subaccount), sa, &err)) {
-		return true;
+	if (!keystore_head(odata_keystore(call), &place, clock_unix_ms(), &head, &err)) {
+		http_problem_err(call, &err);
+		return;
 	}
-	http_problem_err(call, &err);
-	return false;
-}
-
-static void answer_settings(struct http_call *call, const struct directory_subaccount *sa)
-{
 	struct jsonw w = jsonw_to(&call->out);
-
 	jsonw_object(&w);
-	jsonw_key_bool(&w, "clientCertificateRequired", sa->certificate_required);
+	jsonw_key_bool(&w, "clientCertificateRequired", head.requires_certificate);
 	jsonw_object_end(&w);
-	api_answer_version(call, sa->version);
+	api_answer_version(call, head.generation);
 	http_answer_json(call, 200);
 }
 
 void api_settings(struct http_call *call)
 {
-	struct directory_subaccount sa;
-
-	if (load_subaccount(call, &sa)) {
-		answer_settings(call, &sa);
-	}
+	answer_settings(call);
 }
 
 void api_put_settings(struct http_call *call)
 {
+	struct keystore_change change = odata_change(call);
 	const struct json *body;
-	struct directory_subaccount sa;
 	struct err err = {0};
-	int64_t version;
+	bool required;
 
-	if (!http_json_object(call, &body) || !api_read_match(call, &version) ||
-	    !load_subaccount(call, &sa)) {
+	if (!http_json_object(call, &body) || !api_read_match(call, &change.if_match)) {
 		return;
 	}
-	if (!json_get_bool(body, "clientCertificateRequired", &sa.certificate_required)) {
+	if (!json_get_bool(body, "clientCertificateRequired", &required)) {
 		http_problem(call, 400, "\"clientCertificateRequired\" must be true or false");
 		return;
 	}
-	enum directory_edit outcome = directory_subaccount_edit(
-		odata_keystore(call)->store, &directory_caller(call)->actor, &sa,
-		version == DIRECTORY_ANY_VERSION ? sa.version : version, &err);
-	if (outcome == DIRECTORY_EDITED) {
-		answer_settings(call, &sa);
-	} else if (outcome == DIRECTORY_STALE) {
-		http_problem(call, version == DIRECTORY_ANY_VERSION ? 409 : 412, "%s", err.text);
+	enum keystore_outcome outcome =
+		keystore_require_certificate(odata_keystore(call), &change, required, &err);
+	if (outcome == KEYSTORE_DONE || outcome == KEYSTORE_SAME) {
+		answer_settings(call);
 	} else {
-		http_problem_err(call, &err);
+		api_refuse(call, outcome, &err);
 	}
 }

@@ -1,4 +1,5 @@
 /* The TLS port: the handshake's end, and what a client certificate allows. */
+#include "cloud/directory/runtime.h"
 #include "cloud/relay/front_priv.h"
 
 void front_accept_tls(struct worker *w, int take_fd, struct tls_engine *take)
@@ -36,6 +37,17 @@ void front_not_shaken(struct front *f, const struct err *why)
 						  });
 }
 
+/* One atomic load and a search: no SQL, no lock. */
+static bool is_required(struct worker *w, const char *subaccount)
+{
+	const struct snapshot *s =
+		w->runtime.cell != NULL ? snapshot_view_refresh(&w->runtime) : NULL;
+	const struct runtime_tenant *t =
+		s != NULL ? runtime_find((const void *)s, str_of(subaccount)) : NULL;
+
+	return t != NULL && t->requires_certificate;
+}
+
 const char *front_certificate_misses(struct front *f, const struct token_facts *token)
 {
 	const struct tls_engine *tls = stream_tls(f->stream);
@@ -51,7 +63,7 @@ const char *front_certificate_misses(struct front *f, const struct token_facts *
 			     tls_owner(tls), token->subaccount);
 		return "the client certificate is one of another subaccount";
 	}
-	if (token->certificate_required && !shown) {
+	if (!shown && is_required(f->worker, token->subaccount)) {
 		f->worker->counters.refused_certificate_total++;
 		front_refuse(f, 403,
 			     "Subaccount %s takes requests with a client certificate only: connect "

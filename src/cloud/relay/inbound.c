@@ -105,7 +105,7 @@ static void trust_of(struct inbound *in, const struct directory_subaccount *sa,
 	(void)snprintf(out->owner, sizeof(out->owner), "%s", sa->id);
 	out->
 		requires
-	= sa->certificate_required || (t != NULL && t->requires_certificate);
+	= t != NULL && t->requires_certificate;
 	out->asks = out->
 			    requires;
 	set_context(out, t != NULL ? t->generation : 0);

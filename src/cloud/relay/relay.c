@@ -324,6 +324,7 @@ static bool make_thread(struct relay *r, unsigned i, const char *where, const ch
 		.limits = r->settings.limits,
 		.denials = r->settings.denials,
 		.directory = r->settings.directory,
+		.runtime = r->settings.runtime,
 		.drain_expired = &r->drain_expired,
 		.on_tunnel = on_tunnel,
 		.on_leaving = on_leaving,

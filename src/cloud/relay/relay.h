@@ -43,6 +43,7 @@ struct relay_settings {
 	struct relay_limits limits;      /* of applications */
 	struct store *store;             /* lent */
 	struct snapshot_cell *directory; /* lent; struct directory_snapshot */
+	struct snapshot_cell *runtime;   /* lent; struct runtime_snapshot; NULL: no keystores */
 	struct denials *denials;         /* lent; refused attempts. NULL: not noted */
 	struct loop *control;            /* lent */
 	struct jobs *jobs;               /* lent; for claims */

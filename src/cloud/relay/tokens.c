@@ -145,7 +145,6 @@ static bool judge(struct token_facts *f, const struct directory_snapshot *snap, 
 			       f->client_id, f->subaccount);
 	}
 	f->locked = sa->locked;
-	f->certificate_required = sa->certificate_required;
 	return true;
 }
 

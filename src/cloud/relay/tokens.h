@@ -17,9 +17,8 @@ struct tokens;
 struct token_facts {
 	char subaccount[DIRECTORY_UUID]; /* claim zid: the tenant */
 	char client_id[128];
-	int64_t expires;           /* Unix seconds */
-	bool locked;               /* the subaccount is: 403 and not 407 */
-	bool certificate_required; /* it wants client certificates */
+	int64_t expires; /* Unix seconds */
+	bool locked;     /* the subaccount is: 403 and not 407 */
 };
 
 struct tokens *tokens_new(void);

@@ -436,6 +436,7 @@ bool worker_new(struct loop *l, const struct worker_settings *settings, struct w
 	w->tokens = tokens_new();
 	w->cancels = cancels_new();
 	w->view.cell = settings->directory;
+	w->runtime.cell = settings->runtime;
 	w->arena = arena_new(ARENA_FIRST, ARENA_MAX);
 	w->room = BUF(ROOM_MAX);
 	w->retry_saved = WORKER_RETRY_SAVED_MAX;
@@ -463,6 +464,7 @@ void worker_free(struct worker *w)
 	tokens_free(w->tokens);
 	cancels_free(w->cancels);
 	snapshot_view_fini(&w->view);
+	snapshot_view_fini(&w->runtime);
 	arena_free(w->arena);
 	buf_fini(&w->room);
 	free(w);

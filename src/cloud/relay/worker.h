@@ -70,6 +70,7 @@ struct worker_settings {
 	struct relay_limits limits;
 	struct denials *denials;         /* lent; NULL: not noted */
 	struct snapshot_cell *directory; /* lent */
+	struct snapshot_cell *runtime;   /* lent; struct runtime_snapshot; NULL: no keystores */
 	_Atomic bool *drain_expired;     /* lent; NULL: expired certificates do not end tunnels */
 	/* Called on the worker's loop. */
 	void (*on_tunnel)(void *user, const struct worker_tunnel_facts *facts, bool up,
@@ -98,6 +99,7 @@ struct worker {
 	struct tokens *tokens;
 	struct cancels *cancels;
 	struct snapshot_view view;
+	struct snapshot_view runtime;             /* its cell may be NULL */
 	struct listener *listener, *tls_listener; /* NULL: none */
 	struct worker_tunnel *tunnels;
 	struct front *fronts;

@@ -1,6 +1,7 @@
 /* Applications on the TLS port: with and without a client certificate, moved and refused. */
 #include "cloud/relay/front_priv.h"
 #include "crypto/seal.h"
+#include "unit/cloud/relay/fake_runtime.h"
 #include "unit/cloud/relay/stage.h"
 #include "unit/crypto/testca.h"
 
@@ -164,7 +165,7 @@ static void require(struct stage *s, bool locked)
 {
 	struct directory_snapshot *snap = fake_snapshot(&s->fake);
 
-	snap->subaccount.certificate_required = true;
+	fake_runtime(&s->runtime, (struct runtime_tenant){.requires_certificate = true});
 	snap->subaccount.locked = locked;
 	snapshot_publish(&s->fake.cell, &snap->base);
 }

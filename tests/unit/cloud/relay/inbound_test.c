@@ -1,7 +1,6 @@
 #include "cloud/relay/inbound.h"
 
-#include "cloud/directory/runtime.h"
-#include "unit/cloud/relay/fake_directory.h"
+#include "unit/cloud/relay/fake_runtime.h"
 
 /* ---- a published keystore of the one tenant ---- */
 
@@ -11,30 +10,11 @@ static struct runtime_anchor anchors[] = {
 	{.subject_sha256 = {2}, .der = {"zwei", 4}},
 };
 
-static unsigned freed;
-
-static void free_runtime(struct snapshot *s)
-{
-	struct runtime_snapshot *snap = CONTAINER_OF(s, struct runtime_snapshot, snapshot);
-
-	freed++;
-	free(snap->tenants);
-	free(snap);
-}
-
 static void publish(struct snapshot_cell *cell, int64_t generation, size_t n_anchors)
 {
-	struct runtime_snapshot *snap = NEW(struct runtime_snapshot);
-
-	snapshot_init(&snap->snapshot, free_runtime);
-	snap->tenants = NEW(struct runtime_tenant);
-	snap->n = 1;
-	(void)snprintf(snap->tenants->subaccount, sizeof(snap->tenants->subaccount), "%s",
-		       FAKE_SUBACCOUNT);
-	snap->tenants->generation = generation;
-	snap->tenants->anchors = anchors;
-	snap->tenants->n_anchors = n_anchors;
-	snapshot_publish(cell, &snap->snapshot);
+	fake_runtime(cell, (struct runtime_tenant){.generation = generation,
+						   .anchors = anchors,
+						   .n_anchors = n_anchors});
 }
 
 struct scene {
@@ -45,7 +25,7 @@ struct scene {
 
 static void start(struct scene *s)
 {
-	freed = 0;
+	fake_runtime_freed = 0;
 	fake_start(&s->fake);
 	snapshot_cell_init(&s->runtime);
 	s->in = inbound_new(&s->fake.cell, &s->runtime, "relay.example");
@@ -58,12 +38,12 @@ static void stop(struct scene *s)
 	fake_stop(&s->fake);
 }
 
-static void require(struct scene *s)
+/* As the generation before it, which only says so in addition. */
+static void require(struct scene *s, int64_t generation)
 {
-	struct directory_snapshot *snap = fake_snapshot(&s->fake);
-
-	snap->subaccount.certificate_required = true;
-	snapshot_publish(&s->fake.cell, &snap->base);
+	fake_runtime(&s->runtime, (struct runtime_tenant){.generation = generation,
+							  .anchors = anchors,
+							  .requires_certificate = true});
 }
 
 static struct tls_trust hello(struct scene *s, const char *name)
@@ -159,14 +139,14 @@ TEST(the_anchors_of_the_snapshot_of_that_moment_are_given)
 	publish(&s.runtime, 7, COUNT(anchors));
 	struct tls_trust t = hello(&s, "acme.relay.example");
 	publish(&s.runtime, 8, 0); /* the handshake goes on with what it began with */
-	assert_int_equal(freed, 0);
+	assert_int_equal(fake_runtime_freed, 0);
 	t.each(t.user, collect, &all);
 	assert_str(buf_str(&all), "onetwozwei");
 	t.find(t.user, two, collect, &some);
 	t.find(t.user, three, collect, &some);
 	assert_str(buf_str(&some), "twozwei");
 	let_go(&t);
-	assert_int_equal(freed, 1);
+	assert_int_equal(fake_runtime_freed, 1);
 	stop(&s);
 }
 
@@ -183,7 +163,7 @@ TEST(who_marks_nothing_asks_nothing_unless_it_requires)
 	t = hello(&s, "acme.relay.example");
 	assert_false(t.asks);
 	let_go(&t);
-	require(&s);
+	require(&s, 1);
 	t = hello(&s, "acme.relay.example");
 	assert_true(t.asks && t.requires);
 	let_go(&t);
@@ -207,7 +187,7 @@ TEST(the_context_is_one_of_tenant_generation_and_rule)
 	t = hello(&s, FAKE_SUBACCOUNT ".relay.example");
 	assert_memory_equal(seen[2], t.context, TLS_CONTEXT);
 	let_go(&t);
-	require(&s);
+	require(&s, 2);
 	t = hello(&s, "acme.relay.example");
 	memcpy(seen[3], t.context, TLS_CONTEXT);
 	let_go(&t);

@@ -31,6 +31,7 @@ struct stage {
 	struct loop *loop;
 	msec_t now;
 	struct fake fake;
+	struct snapshot_cell runtime; /* fake_runtime() publishes; empty otherwise */
 	struct worker *worker;
 	struct connector connector;
 	struct buf token;
@@ -136,6 +137,7 @@ static void stage_start_with(struct stage *s, const struct relay_limits *limits)
 		.token_url = "https://tokens.test",
 		.limits = *limits,
 		.directory = &s->fake.cell,
+		.runtime = &s->runtime,
 		.elsewhere = stage_elsewhere,
 		.move = stage_move,
 		.user = s,
@@ -144,6 +146,7 @@ static void stage_start_with(struct stage *s, const struct relay_limits *limits)
 
 	memset(s, 0, sizeof(*s));
 	fake_start(&s->fake);
+	snapshot_cell_init(&s->runtime);
 	s->now = STAGE_START;
 	s->client = s->moved_to = -1;
 	s->answer = BUF(MIB(64));
@@ -309,6 +312,7 @@ static void stage_stop(struct stage *s)
 	worker_free(s->worker);
 	tunnel_close(s->connector.tunnel);
 	loop_free(s->loop);
+	snapshot_cell_fini(&s->runtime);
 	fake_stop(&s->fake);
 	buf_fini(&s->answer);
 	buf_fini(&s->connector.body);
