@@ -41,10 +41,6 @@ enum directory_judgement directory_snapshot_judge(const struct directory_snapsho
 
 struct directory_watch;
 
-enum {
-	DIRECTORY_WATCH_MS = 250,
-};
-
 /* Loads and publishes the first picture, then starts the thread. `cell` is lent. */
 NODISCARD bool directory_watch_start(struct store *s, struct snapshot_cell *cell,
 				     struct directory_watch **out, struct err *err);

@@ -1,13 +1,11 @@
 #include "cloud/keystore/publish.h"
 
-#include <errno.h>
-#include <time.h>
-
 #include "base/crash.h"
 #include "base/log.h"
 #include "cloud/directory/runtime.h"
 #include "cloud/keystore/keystore_priv.h"
 #include "crypto/trust.h"
+#include "store/follow.h"
 
 enum {
 	ANCHORS_MAX = 10000, /* of one tenant: its limit of entries is no larger by default */
@@ -16,13 +14,7 @@ enum {
 struct keystore_publisher {
 	struct keystore *k;
 	struct snapshot_cell *cell;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t turn;      /* wakes the thread */
-	pthread_cond_t published; /* wakes who waits */
-	int64_t head;             /* of what is published */
-	bool poked, stopping;
-	bool failing; /* the last look failed: said once, not four times a second */
+	struct follower *follower;
 };
 
 /* ---- the snapshot ---- */
@@ -300,16 +292,9 @@ static bool load(struct db *db, void *user, struct err *err)
 
 /* ---- the thread ---- */
 
-static void set_head(struct keystore_publisher *p, int64_t head)
+static bool load_and_publish(void *user, int64_t head, int64_t *reached UNUSED, struct err *err)
 {
-	pthread_mutex_lock(&p->lock);
-	p->head = head;
-	pthread_cond_broadcast(&p->published);
-	pthread_mutex_unlock(&p->lock);
-}
-
-static bool load_and_publish(struct keystore_publisher *p, int64_t head, struct err *err)
-{
+	const struct keystore_publisher *p = user;
 	struct snapshot *held = snapshot_ref(p->cell);
 	struct loading l = {
 		.k = p->k,
@@ -328,113 +313,20 @@ static bool load_and_publish(struct keystore_publisher *p, int64_t head, struct 
 	} else {
 		loading_drop(&l);
 	}
-	set_head(p, head);
 	return true;
-}
-
-/* The head is read before the keystores: they are at least that new. */
-static bool look(struct keystore_publisher *p, struct err *err)
-{
-	int64_t head;
-
-	return store_head(p->k->store, &head, err) &&
-	       (head == p->head || load_and_publish(p, head, err));
-}
-
-static void look_and_tell(struct keystore_publisher *p)
-{
-	struct err err;
-	bool ok = look(p, &err);
-
-	if (!ok && !p->failing) {
-		log_error("the keystores cannot be read: going on with what is known",
-			  LOG_ERR(&err));
-	}
-	if (ok && p->failing) {
-		log_info("the keystores can be read again");
-	}
-	p->failing = !ok;
-}
-
-static struct timespec later(msec_t ms)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_nsec -= 1000000000;
-		t.tv_sec++;
-	}
-	return t;
-}
-
-/* False when it is time to end. */
-static bool wait_for_turn(struct keystore_publisher *p)
-{
-	struct timespec until = later(KEYSTORE_PUBLISH_MS);
-	int outcome = 0;
-
-	pthread_mutex_lock(&p->lock);
-	while (!p->poked && !p->stopping && outcome != ETIMEDOUT) {
-		outcome = pthread_cond_timedwait(&p->turn, &p->lock, &until);
-	}
-	p->poked = false;
-	bool go_on = !p->stopping;
-	pthread_mutex_unlock(&p->lock);
-	return go_on;
-}
-
-static void *run(void *user)
-{
-	struct keystore_publisher *p = user;
-
-	while (wait_for_turn(p)) {
-		look_and_tell(p);
-	}
-	return NULL;
-}
-
-static void publisher_free(struct keystore_publisher *p)
-{
-	pthread_mutex_destroy(&p->lock);
-	pthread_cond_destroy(&p->turn);
-	pthread_cond_destroy(&p->published);
-	free(p);
-}
-
-static struct keystore_publisher *publisher_new(struct keystore *k, struct snapshot_cell *cell)
-{
-	struct keystore_publisher *p = NEW(struct keystore_publisher);
-	pthread_condattr_t monotonic;
-
-	p->k = k;
-	p->cell = cell;
-	p->head = -1;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->turn, &monotonic);
-	pthread_cond_init(&p->published, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	return p;
 }
 
 bool keystore_publish_start(struct keystore *k, struct snapshot_cell *cell,
 			    struct keystore_publisher **out, struct err *err)
 {
-	struct keystore_publisher *p = publisher_new(k, cell);
+	struct keystore_publisher *p = NEW(struct keystore_publisher);
+	const struct follow_settings settings = {
+		.store = k->store, .what = "the keystores", .fn = load_and_publish, .user = p};
 
-	if (!look(p, err)) {
-		publisher_free(p);
+	*p = (struct keystore_publisher){.k = k, .cell = cell};
+	if (!follow_start(&settings, &p->follower, err)) {
+		free(p);
 		return false;
-	}
-	int code = pthread_create(&p->thread, NULL, run, p);
-	if (code != 0) {
-		publisher_free(p);
-		return err_set(err, ERR_SYSTEM, "no thread for the keystores' publisher: %s",
-			       strerror(code));
 	}
 	*out = p;
 	return true;
@@ -442,35 +334,18 @@ bool keystore_publish_start(struct keystore *k, struct snapshot_cell *cell,
 
 void keystore_publish_stop(struct keystore_publisher *p)
 {
-	if (p == NULL) {
-		return;
+	if (p != NULL) {
+		follow_stop(p->follower);
+		free(p);
 	}
-	pthread_mutex_lock(&p->lock);
-	p->stopping = true;
-	pthread_cond_signal(&p->turn);
-	pthread_mutex_unlock(&p->lock);
-	pthread_join(p->thread, NULL);
-	publisher_free(p);
 }
 
 void keystore_publish_poke(struct keystore_publisher *p)
 {
-	pthread_mutex_lock(&p->lock);
-	p->poked = true;
-	pthread_cond_signal(&p->turn);
-	pthread_mutex_unlock(&p->lock);
+	follow_poke(p->follower);
 }
 
 bool keystore_publish_wait(struct keystore_publisher *p, int64_t n, msec_t timeout)
 {
-	struct timespec until = later(timeout);
-	int outcome = 0;
-
-	pthread_mutex_lock(&p->lock);
-	while (p->head < n && outcome != ETIMEDOUT) {
-		outcome = pthread_cond_timedwait(&p->published, &p->lock, &until);
-	}
-	bool there = p->head >= n;
-	pthread_mutex_unlock(&p->lock);
-	return there;
+	return follow_wait(p->follower, n, timeout);
 }

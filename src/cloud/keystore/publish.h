@@ -10,10 +10,6 @@
 #include "base/snapshot.h"
 #include "cloud/keystore/keystore.h"
 
-enum {
-	KEYSTORE_PUBLISH_MS = 250, /* between two looks at the head */
-};
-
 struct keystore_publisher;
 
 /* Publishes the first snapshot before it returns. All are lent. */
