@@ -7,7 +7,7 @@
  * folder. The process that comes to that point renames the file to "crash-was", so that it happens
  * once, adds the name to "crash-hit" and is gone: no handler, no flush, no unlock.
  *
- * `grep -rn CRASH_POINT src` lists them; the system tests name them and see each hit.
+ * `grep -rn CRASH_POINT src` lists them; tests/system/crash.py arms them.
  */
 #include "base/defs.h"
 

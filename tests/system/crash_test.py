@@ -5,16 +5,14 @@ certificate and finishes.
 DRAWBRIDGE_KILLS=200 says how many random kills there are (a few otherwise).
 """
 import contextlib
-import http.client
 import os
 import random
-import re
 import signal
 import sqlite3
-import subprocess
 import threading
 import time
 
+from crash import arm, attempt, hits, lives, points_in_source
 from stage import Failure, equal, expect, wait_for
 from world import CLOUD
 
@@ -31,40 +29,6 @@ POINTS = {"enrol": CONNECTOR + ["connector.subaccount.stored"] + CLOUD_SIDE + KE
           "renew": CONNECTOR + ["connector.subaccount.changed"] + CLOUD_SIDE + KEYD}
 
 
-def points_in_source():
-    top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    found = subprocess.run(["grep", "-rhoE", r'CRASH_POINT\("(connector|cloud|keyd\.serial)[a-z.]*"\)',
-                            os.path.join(top, "src")], capture_output=True, text=True).stdout
-    return set(re.findall(r'"([^"]+)"', found))
-
-
-def folder_of(world, point):
-    if point.startswith("connector"):
-        return world.first.state_dir
-    return os.path.join(world.folder, "cloud", "keyd") if point.startswith("keyd") else \
-        os.path.join(world.folder, "cloud")
-
-
-def arm(world, point):
-    with open(os.path.join(folder_of(world, point), "crash-at"), "w", encoding="utf-8") as f:
-        f.write(point)
-    os.chmod(f.name, 0o666)
-
-
-def hits(world, point):
-    with contextlib.suppress(FileNotFoundError):
-        with open(os.path.join(folder_of(world, point), "crash-hit"), encoding="utf-8") as f:
-            return f.read().split().count(point)
-    return 0
-
-
-def attempt(fn):
-    """A call whose answer may be lost."""
-    with contextlib.suppress(OSError, http.client.HTTPException, Failure):
-        return fn()
-    return None
-
-
 def both_up(world):
     """The monitors start again what died; a killed monitor is started by us."""
     if not world.cloud.running():
@@ -76,13 +40,7 @@ def both_up(world):
 
 
 def enrol(world):
-    body = {"regionHost": world.region, "subaccount": world.subaccount, "cloudUser": world.owner,
-            "cloudPassword": world.owner_password}
-    answer = world.admin.call("POST", "/api/v1/configuration/subaccounts", body)
-    if answer.status == 409 and "rootFingerprint" in answer.text:
-        body["rootFingerprint"] = answer.json()["rootFingerprint"]
-        answer = world.admin.call("POST", "/api/v1/configuration/subaccounts", body)
-    return answer
+    return world.first.add_subaccount(user=world.owner, password=world.owner_password)
 
 
 def refresh(world):
@@ -154,20 +112,13 @@ def crash_at(world, operation, point):
 def case_named_points(world):
     """killed at each named point of enrolment, refresh and renewal, both sides come back and finish"""
     every = {point for points in POINTS.values() for point in points}
-    equal(points_in_source(), every, "named points of the source")
+    equal(points_in_source(r"connector|cloud|keyd\.serial"), every, "named points of the source")
     for operation, points in POINTS.items():
         for point in points:
             crash_at(world, operation, point)
     hit = {point: hits(world, point) for point in sorted(every)}
     expect(all(hit.values()), f"not hit: {hit}")
     print("# hit: " + ", ".join(f"{point} {n}" for point, n in hit.items()), flush=True)
-
-
-def alive(pid):
-    with contextlib.suppress(OSError):
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
-    return False
 
 
 def victims(world):
@@ -201,7 +152,7 @@ def case_random_kills(world):
         killed[name] = killed.get(name, 0) + 1
         if name.endswith("monitor"):  # its children end by themselves; who starts it again waits for them
             (world.cloud if name.startswith("cloud") else world.connector).process.wait()
-            wait_for(lambda gone=family: not any(alive(p) for p in gone), "the orphans' end", 20)
+            wait_for(lambda gone=family: not any(lives(p) for p in gone), "the orphans' end", 20)
         doing.join(120)
         try:
             finish(world)

@@ -5,16 +5,15 @@ the one before or the one after, every entry opens, and the audit's chain agrees
 DRAWBRIDGE_KILLS=300 says how many random kills there are (a few otherwise).
 """
 import contextlib
-import http.client
 import os
 import random
-import re
 import signal
 import subprocess
 import threading
 import time
 
-from stage import Failure, TOP, equal, expect, wait_for
+from crash import arm, attempt, hits, lives, points_in_source
+from stage import Failure, equal, expect, wait_for
 from tenant import Tenant, b64, hexed, make_certificate, make_pkcs12, openssl, scene as tenant_scene
 from world import ADMIN, CLOUD, SANITIZER
 
@@ -39,12 +38,6 @@ POINTS = {
                       "keystore.reseal.moving", "keystore.reseal.moved"],
     "verify": ["keyd.entry.checked"],
 }
-
-
-def points_in_source():
-    found = subprocess.run(["grep", "-rhoE", r'CRASH_POINT\("(keystore|store|monitor|keyd\.(entry|anchor))\.[a-z.]*"\)',
-                            os.path.join(TOP, "src")], capture_output=True, text=True).stdout
-    return set(re.findall(r'"([^"]+)"', found))
 
 
 # ---- the scene ----
@@ -80,38 +73,6 @@ def scene(world):
 
 
 # ---- arming, and coming back ----
-
-def folder_of(world, point):
-    return os.path.join(world.folder, "cloud", "keyd") if point.startswith("keyd") else \
-        os.path.join(world.folder, "cloud")
-
-
-def arm(world, point):
-    with open(os.path.join(folder_of(world, point), "crash-at"), "w", encoding="utf-8") as f:
-        f.write(point)
-    os.chmod(f.name, 0o666)
-
-
-def hits(world, point):
-    with contextlib.suppress(FileNotFoundError):
-        with open(os.path.join(folder_of(world, point), "crash-hit"), encoding="utf-8") as f:
-            return f.read().split().count(point)
-    return 0
-
-
-def attempt(fn):
-    """A call whose answer may be lost."""
-    with contextlib.suppress(OSError, http.client.HTTPException, Failure):
-        return fn()
-    return None
-
-
-def lives(pid):
-    with contextlib.suppress(OSError, IndexError):
-        with open(f"/proc/{pid}/stat", encoding="latin-1") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
-    return False
-
 
 def come_back(world, family=()):
     """The monitor starts again what died; a dead monitor is started by us, when its children have followed it."""
@@ -432,7 +393,7 @@ def case_named_points(world):
     """killed at each named point of each operation, the keystore is the one before or after, and opens"""
     every = {point for points in POINTS.values() for point in points}
     alone = {"keyd.anchor.opened"}  # see case_new_key_unheard_of
-    equal(points_in_source() - alone, every, "named points of the source")
+    equal(points_in_source(r"(keystore|store|monitor|keyd\.(entry|anchor))\.") - alone, every, "named points of the source")
     for name, point in chosen(world):
         crash_at(world, name, point)
     hit = {point: hits(world, point) for point in sorted(every)}
