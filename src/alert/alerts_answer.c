@@ -12,19 +12,6 @@ static bool sees(const struct alert_view *view, const char *subaccount)
 	return view == NULL || view->may(view->user, subaccount);
 }
 
-static void key_time(struct jsonw *w, const char *key, int64_t unix_s)
-{
-	AUTO_BUF struct buf text = BUF(64);
-
-	jsonw_key(w, key);
-	if (unix_s == 0) {
-		jsonw_null(w);
-		return;
-	}
-	clock_add_rfc3339(&text, unix_s);
-	jsonw_str(w, buf_str(&text));
-}
-
 /* ---- alerts ---- */
 
 static void write_delivery(struct jsonw *w, const struct alerts_set_up *s,
@@ -35,9 +22,9 @@ static void write_delivery(struct jsonw *w, const struct alerts_set_up *s,
 	jsonw_key_bool(w, "configured", s != NULL && alerts_uses(s, channel));
 	jsonw_key_int(w, "waiting", d->waiting);
 	jsonw_key_int(w, "attempts", d->attempts);
-	key_time(w, "nextAttempt", d->next_ms / 1000);
-	key_time(w, "lastDelivered", d->sent_ms / 1000);
-	key_time(w, "lastFailed", d->failed_ms / 1000);
+	jsonw_key_time(w, "nextAttempt", d->next_ms / 1000);
+	jsonw_key_time(w, "lastDelivered", d->sent_ms / 1000);
+	jsonw_key_time(w, "lastFailed", d->failed_ms / 1000);
 	jsonw_key_text(w, "lastError", d->error);
 	jsonw_object_end(w);
 }
@@ -147,8 +134,8 @@ static void write_certificate(struct jsonw *w, const struct alert_certificate *c
 	jsonw_key_text(w, "subject", c->subject);
 	jsonw_key_text(w, "issuer", c->issuer);
 	jsonw_key_text(w, "serialNumber", c->serial);
-	key_time(w, "notBefore", c->not_before);
-	key_time(w, "notAfter", c->not_after);
+	jsonw_key_time(w, "notBefore", c->not_before);
+	jsonw_key_time(w, "notAfter", c->not_after);
 	jsonw_key_int(w, "remainingSeconds", c->not_after - now);
 	jsonw_key_text(w, "state", alert_state_name(alert_judge(c, policy, now).state));
 	jsonw_key_bool(w, "renewsItself", c->renews_itself);

@@ -84,19 +84,6 @@ const char *alert_severity(const struct alert_row *row)
 	return "error";
 }
 
-static void key_time(struct jsonw *w, const char *key, int64_t unix_s)
-{
-	AUTO_BUF struct buf text = BUF(64);
-
-	jsonw_key(w, key);
-	if (unix_s == 0) {
-		jsonw_null(w);
-		return;
-	}
-	clock_add_rfc3339(&text, unix_s);
-	jsonw_str(w, buf_str(&text));
-}
-
 void alert_write_members(struct jsonw *w, const struct alert_row *row, int64_t now)
 {
 	AUTO_BUF struct buf sentence = BUF(KIB(4));
@@ -112,12 +99,12 @@ void alert_write_members(struct jsonw *w, const struct alert_row *row, int64_t n
 	jsonw_key_text(w, "subaccount", row->subaccount);
 	jsonw_key_text(w, "subject", row->subject);
 	jsonw_key_text(w, "serialNumber", row->serial);
-	key_time(w, "notAfter", row->not_after);
+	jsonw_key_time(w, "notAfter", row->not_after);
 	jsonw_key_int(w, "remainingSeconds", row->not_after != 0 ? row->not_after - now : 0);
 	jsonw_key_int(w, "thresholdSeconds", row->memory.threshold_s);
-	key_time(w, "since", row->memory.since);
-	key_time(w, "lastMessage", row->memory.told);
-	key_time(w, "solved", solved ? row->memory.solved : 0);
+	jsonw_key_time(w, "since", row->memory.since);
+	jsonw_key_time(w, "lastMessage", row->memory.told);
+	jsonw_key_time(w, "solved", solved ? row->memory.solved : 0);
 	jsonw_key_text(w, "nextStep", row->next_step);
 }
 
@@ -236,7 +223,7 @@ void alert_write_webhook(struct buf *out, const struct alert_news *news)
 
 	jsonw_object(&w);
 	jsonw_key_text(&w, "origin", news->origin);
-	key_time(&w, "at", news->now);
+	jsonw_key_time(&w, "at", news->now);
 	jsonw_key(&w, "alerts");
 	jsonw_array(&w);
 	for (size_t i = 0; i < news->n; i++) {

@@ -76,3 +76,6 @@ void jsonw_key_str(struct jsonw *w, const char *key, struct str s);
 void jsonw_key_text(struct jsonw *w, const char *key, const char *s);
 void jsonw_key_int(struct jsonw *w, const char *key, int64_t n);
 void jsonw_key_bool(struct jsonw *w, const char *key, bool b);
+/* RFC 3339 in UTC, to the second or the millisecond; null for 0. */
+void jsonw_key_time(struct jsonw *w, const char *key, int64_t unix_s);
+void jsonw_key_time_ms(struct jsonw *w, const char *key, int64_t unix_ms);

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/json.h"
 
 struct jsonw jsonw_to(struct buf *out)
@@ -144,4 +145,30 @@ void jsonw_key_bool(struct jsonw *w, const char *key, bool b)
 {
 	jsonw_key(w, key);
 	jsonw_bool(w, b);
+}
+
+void jsonw_key_time(struct jsonw *w, const char *key, int64_t unix_s)
+{
+	AUTO_BUF struct buf text = BUF(64);
+
+	jsonw_key(w, key);
+	if (unix_s == 0) {
+		jsonw_null(w);
+		return;
+	}
+	clock_add_rfc3339(&text, unix_s);
+	jsonw_str(w, buf_str(&text));
+}
+
+void jsonw_key_time_ms(struct jsonw *w, const char *key, int64_t unix_ms)
+{
+	AUTO_BUF struct buf text = BUF(64);
+
+	jsonw_key(w, key);
+	if (unix_ms == 0) {
+		jsonw_null(w);
+		return;
+	}
+	clock_add_rfc3339_ms(&text, unix_ms);
+	jsonw_str(w, buf_str(&text));
 }

@@ -7,19 +7,6 @@
 #define RENEWAL "/api/drawbridge/v1/subaccounts/{rh}/{sa}/renewal"
 #define JSON    "application/json"
 
-static void key_time(struct jsonw *w, const char *key, int64_t unix_s)
-{
-	AUTO_BUF struct buf text = BUF(64);
-
-	jsonw_key(w, key);
-	if (unix_s == 0) {
-		jsonw_null(w);
-		return;
-	}
-	clock_add_rfc3339(&text, unix_s);
-	jsonw_str(w, buf_str(&text));
-}
-
 void admin_write_certificate(struct jsonw *w, const struct subaccount *sa,
 			     const struct link_status *s)
 {
@@ -35,9 +22,9 @@ void admin_write_certificate(struct jsonw *w, const struct subaccount *sa,
 		jsonw_key_text(w, "serialNumber", c->serial);
 		jsonw_key_text(w, "subjectDN", c->subject);
 		jsonw_key_text(w, "issuer", c->issuer);
-		key_time(w, "notBefore", c->not_before);
-		key_time(w, "notAfter", c->not_after);
-		key_time(w, "received", sa->certificate_received);
+		jsonw_key_time(w, "notBefore", c->not_before);
+		jsonw_key_time(w, "notAfter", c->not_after);
+		jsonw_key_time(w, "received", sa->certificate_received);
 		jsonw_key_bool(w, "confirmed", sa->certificate_confirmed);
 	}
 	jsonw_object_end(w);
@@ -67,8 +54,8 @@ static void write_plan(struct jsonw *w, const struct subaccount *sa, const struc
 	jsonw_object(w);
 	jsonw_key_bool(w, "enabled", sa->state.auto_renewal);
 	jsonw_key_text(w, "state", renewal_state_name(s->state));
-	key_time(w, "next", s->next_ms / 1000);
-	key_time(w, "lastTry", s->last.tried_ms / 1000);
+	jsonw_key_time(w, "next", s->next_ms / 1000);
+	jsonw_key_time(w, "lastTry", s->last.tried_ms / 1000);
 	jsonw_key_text(w, "lastResult", result_name(&s->last));
 	jsonw_key_text(w, "lastError", s->last.text);
 	jsonw_key_int(w, "failures", s->last.failures);

@@ -190,14 +190,6 @@ void daemon_reseal_close(struct daemon_reseal *r)
 
 /* ---- the answers ---- */
 
-static void add_time(struct jsonw *w, const char *key, int64_t unix_ms)
-{
-	AUTO_BUF struct buf text = BUF(64);
-
-	clock_add_rfc3339_ms(&text, unix_ms);
-	jsonw_key_str(w, key, buf_str(&text));
-}
-
 static void add_run(struct jsonw *w, const char *key, const struct daemon_reseal_run *run)
 {
 	jsonw_key(w, key);
@@ -206,14 +198,14 @@ static void add_run(struct jsonw *w, const char *key, const struct daemon_reseal
 		return;
 	}
 	jsonw_object(w);
-	add_time(w, "started", run->started);
+	jsonw_key_time_ms(w, "started", run->started);
 	jsonw_key_bool(w, "newDataKeys", run->new_data_keys);
 	jsonw_key_int(w, "itemsDone", (int64_t)run->done);
 	jsonw_key_int(w, "itemsAll", (int64_t)run->all);
 	jsonw_key_int(w, "resealed", (int64_t)run->resealed);
 	jsonw_key_int(w, "failed", (int64_t)run->failed);
 	if (run->ended > 0) {
-		add_time(w, "ended", run->ended);
+		jsonw_key_time_ms(w, "ended", run->ended);
 		jsonw_key_text(w, "error", run->error);
 		jsonw_key(w, "failures");
 		jsonw_array(w);

@@ -58,7 +58,7 @@ void console_authdata_create(struct http_call *call)
 	call->out.wipes = true;
 	jsonw_object(&w);
 	jsonw_key_str(&w, "authenticationData", buf_str(&text));
-	console_key_time(&w, "expires", expires);
+	jsonw_key_time(&w, "expires", expires);
 	jsonw_object_end(&w);
 	http_answer_json(call, 201);
 }
@@ -72,7 +72,7 @@ static void write_key(struct jsonw *w, const struct directory_binding *b)
 	jsonw_key_text(w, "clientId", b->client_id);
 	console_key_member_roles(w, b->roles);
 	jsonw_key_text(w, "createdBy", b->created_by);
-	console_key_time(w, "created", b->created);
+	jsonw_key_time(w, "created", b->created);
 }
 
 void console_keys_list(struct http_call *call)

@@ -15,11 +15,11 @@ static void write_certificate(struct jsonw *w, const struct directory_certificat
 	jsonw_key_text(w, "instance", c->instance);
 	jsonw_key_text(w, "state",
 		       directory_cert_state_name(directory_certificate_state(c, clock_unix())));
-	console_key_time(w, "notBefore", c->not_before);
-	console_key_time(w, "notAfter", c->not_after);
-	console_key_time(w, "issued", c->issued);
-	console_key_time(w, "confirmed", c->confirmed);
-	console_key_time(w, "revoked", c->revoked);
+	jsonw_key_time(w, "notBefore", c->not_before);
+	jsonw_key_time(w, "notAfter", c->not_after);
+	jsonw_key_time(w, "issued", c->issued);
+	jsonw_key_time(w, "confirmed", c->confirmed);
+	jsonw_key_time(w, "revoked", c->revoked);
 	jsonw_key_text(w, "supersededBy", c->superseded_by);
 	jsonw_key_text(w, "issuedTo", c->issued_to);
 	jsonw_object_end(w);
@@ -55,8 +55,8 @@ static bool write_connector(struct http_call *call, struct jsonw *w,
 	jsonw_key_text(w, "locationId", c->location);
 	jsonw_key_text(w, "version", c->version);
 	jsonw_key_text(w, "address", c->address);
-	console_key_time(w, "firstSeen", c->first_seen);
-	console_key_time(w, "lastSeen", c->last_seen);
+	jsonw_key_time(w, "firstSeen", c->first_seen);
+	jsonw_key_time(w, "lastSeen", c->last_seen);
 	jsonw_key_bool(w, "connected", c->tunnels > 0);
 	jsonw_key_int(w, "tunnels", c->tunnels);
 	jsonw_key_bool(w, "disconnected", c->disconnected);

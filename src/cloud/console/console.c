@@ -318,19 +318,6 @@ void console_answer_created(struct http_call *call, const char *fmt, ...)
 	http_answer_json(call, 201);
 }
 
-void console_key_time(struct jsonw *w, const char *key, int64_t unix_s)
-{
-	AUTO_BUF struct buf text = BUF(64);
-
-	jsonw_key(w, key);
-	if (unix_s == 0) {
-		jsonw_null(w);
-		return;
-	}
-	clock_add_rfc3339(&text, unix_s);
-	jsonw_str(w, buf_str(&text));
-}
-
 void console_finish(struct http_call *call, bool ok, const struct err *err)
 {
 	if (!ok) {

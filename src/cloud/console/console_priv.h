@@ -69,8 +69,6 @@ struct jsonw console_begin_list(struct http_call *call);
 void console_end_list(struct http_call *call, struct jsonw *w, const char *next);
 void console_answer_empty(struct http_call *call); /* 204 */
 void console_answer_created(struct http_call *call, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* RFC 3339, or null for 0. */
-void console_key_time(struct jsonw *w, const char *key, int64_t unix_s);
 /* 204 after a change that went well, else the problem. */
 void console_finish(struct http_call *call, bool ok, const struct err *err);
 

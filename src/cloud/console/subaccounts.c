@@ -57,7 +57,7 @@ static void begin_subaccount(struct http_call *call, struct jsonw *w,
 	jsonw_key_text(w, "description", sa->description);
 	jsonw_key_bool(w, "locked", sa->locked);
 	jsonw_key_bool(w, "renewalAllowed", sa->renewal_allowed);
-	console_key_time(w, "created", sa->created);
+	jsonw_key_time(w, "created", sa->created);
 	jsonw_key_int(w, "version", sa->version);
 }
 

@@ -126,7 +126,7 @@ static void write_user(struct jsonw *w, const struct directory_user *user)
 	key_roles(w, user->roles);
 	jsonw_key_bool(w, "locked", user->locked);
 	jsonw_key_bool(w, "mustChangePassword", user->must_change);
-	console_key_time(w, "created", user->created);
+	jsonw_key_time(w, "created", user->created);
 	jsonw_key_int(w, "version", user->version);
 	jsonw_object_end(w);
 }

@@ -73,19 +73,6 @@ struct keystore_place api_place(const struct http_call *call)
 				       .name = KEYSTORE_SYSTEM};
 }
 
-void api_key_time(struct jsonw *w, const char *key, int64_t unix_ms)
-{
-	AUTO_BUF struct buf text = BUF(64);
-
-	jsonw_key(w, key);
-	if (unix_ms == 0) {
-		jsonw_null(w);
-		return;
-	}
-	clock_add_rfc3339_ms(&text, unix_ms);
-	jsonw_str(w, buf_str(&text));
-}
-
 void api_refuse(struct http_call *call, enum keystore_outcome outcome, const struct err *err)
 {
 	unsigned status = keystore_status(outcome, err);
@@ -114,14 +101,14 @@ void api_write_entry(struct jsonw *w, const struct keystore_entry *e)
 	jsonw_key_int(w, "keySize", e->key_size);
 	jsonw_key_text(w, "curve", e->curve);
 	jsonw_key_text(w, "signatureAlgorithm", e->signature);
-	api_key_time(w, "notBefore", e->not_before);
-	api_key_time(w, "notAfter", e->not_after);
+	jsonw_key_time_ms(w, "notBefore", e->not_before);
+	jsonw_key_time_ms(w, "notAfter", e->not_after);
 	jsonw_key_text(w, "sha256", e->sha256);
 	jsonw_key_int(w, "chainLength", e->chain_length);
 	jsonw_key_str(w, "createdBy", odata_user(e, e->created_by));
-	api_key_time(w, "created", e->created);
+	jsonw_key_time_ms(w, "created", e->created);
 	jsonw_key_str(w, "modifiedBy", odata_user(e, e->modified_by));
-	api_key_time(w, "modified", e->modified);
+	jsonw_key_time_ms(w, "modified", e->modified);
 	jsonw_key_int(w, "version", e->version);
 }
 

@@ -39,7 +39,6 @@ void api_answer_version(struct http_call *call, int64_t version); /* the ETag */
 /* {alias}, from hex; answers 404 itself. */
 NODISCARD bool api_alias(struct http_call *call, struct str *alias);
 struct keystore_place api_place(const struct http_call *call);
-void api_key_time(struct jsonw *w, const char *key, int64_t unix_ms); /* null for 0 */
 void api_refuse(struct http_call *call, enum keystore_outcome outcome, const struct err *err);
 /* The report as JSON with the generation as ETag, or what went wrong. */
 void api_finish(struct http_call *call, enum keystore_outcome outcome,

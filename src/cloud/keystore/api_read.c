@@ -24,7 +24,7 @@ static void write_pin(struct jsonw *w, const struct keystore_pin *pin)
 	jsonw_key_text(w, "kind", pin->is_backup ? "backup" : "safety");
 	jsonw_key_bool(w, "current", pin->is_current);
 	jsonw_key_int(w, "generation", pin->generation);
-	api_key_time(w, "at", pin->at);
+	jsonw_key_time_ms(w, "at", pin->at);
 	jsonw_key_str(w, "by", odata_user(NULL, pin->by));
 	jsonw_key_text(w, "note", pin->note);
 	jsonw_key_int(w, "entries", pin->entries);
@@ -74,7 +74,7 @@ void api_head(struct http_call *call)
 	jsonw_key_int(&w, "entries", head.entries);
 	jsonw_key_int(&w, "tenantEntries", head.tenant_entries);
 	jsonw_key_int(&w, "bytes", head.bytes);
-	api_key_time(&w, "modified", head.modified);
+	jsonw_key_time_ms(&w, "modified", head.modified);
 	jsonw_key_str(&w, "modifiedBy", odata_user(NULL, head.modified_by));
 	write_expiry(&w, &head);
 	jsonw_key(&w, "backup");
@@ -244,7 +244,7 @@ void api_generations(struct http_call *call)
 	for (size_t i = 0; i < n; i++) {
 		jsonw_object(&w);
 		jsonw_key_int(&w, "generation", rows[i].n);
-		api_key_time(&w, "at", rows[i].at);
+		jsonw_key_time_ms(&w, "at", rows[i].at);
 		jsonw_key_str(&w, "by", odata_user(NULL, rows[i].by));
 		jsonw_key_text(&w, "what", rows[i].what);
 		jsonw_key_int(&w, "opened", rows[i].opened);

@@ -70,14 +70,6 @@ static bool read_test(struct http_call *call, struct connection_test *t)
 
 /* ---- the answer ---- */
 
-static void key_time(struct jsonw *w, const char *key, int64_t unix_s)
-{
-	AUTO_BUF struct buf text = BUF(64);
-
-	clock_add_rfc3339_ms(&text, unix_s * 1000);
-	jsonw_key_str(w, key, buf_str(&text));
-}
-
 static void write_texts(struct jsonw *w, const char *key, const char **texts, size_t n)
 {
 	jsonw_key(w, key);
@@ -102,8 +94,8 @@ static void write_certificate(struct http_call *call, struct jsonw *w, struct st
 	jsonw_key_text(w, "subject", c.subject);
 	jsonw_key_text(w, "issuer", c.issuer);
 	jsonw_key_text(w, "serialNumber", c.serial);
-	key_time(w, "notBefore", c.not_before);
-	key_time(w, "notAfter", c.not_after);
+	jsonw_key_time(w, "notBefore", c.not_before);
+	jsonw_key_time(w, "notAfter", c.not_after);
 	jsonw_key_text(w, "keyType", c.key_type);
 	jsonw_key_int(w, "keySize", c.key_bits);
 	jsonw_key_text(w, "signatureAlgorithm", c.signature_algorithm);

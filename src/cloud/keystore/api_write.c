@@ -76,7 +76,7 @@ void api_back_up(struct http_call *call)
 	jsonw_object(&w);
 	jsonw_key_int(&w, "backup", pin.id);
 	jsonw_key_int(&w, "generation", pin.generation);
-	api_key_time(&w, "at", pin.at);
+	jsonw_key_time_ms(&w, "at", pin.at);
 	jsonw_key_int(&w, "entries", pin.entries);
 	jsonw_key_text(&w, "note", pin.note);
 	jsonw_object_end(&w);
