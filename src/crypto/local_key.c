@@ -45,18 +45,27 @@ bool local_key_generate(enum key_kind kind, struct local_key **out, struct err *
 	return true;
 }
 
-bool local_key_read(struct str der, struct local_key **out, struct err *err)
+EVP_PKEY *ossl_private_key(struct str der, struct err *err)
 {
 	const unsigned char *at = (const unsigned char *)der.at;
 
 	if (der.len == 0 || der.len > KIB(16)) {
-		return err_set(err, ERR_CONFIG, "the private key is empty or too long");
+		(void)err_set(err, ERR_CONFIG, "the private key is empty or too long");
+		return NULL;
 	}
 	AUTO(EVP_PKEY_free) EVP_PKEY *pkey = d2i_AutoPrivateKey(NULL, &at, (long)der.len);
 	if (pkey == NULL || (const char *)at != der.at + der.len) {
-		return err_ossl(err, ERR_CONFIG, "the private key is malformed");
+		(void)err_ossl(err, ERR_CONFIG, "the private key is malformed");
+		return NULL;
 	}
-	if (!ossl_key_is_accepted(pkey, err)) {
+	return TAKE(pkey);
+}
+
+bool local_key_read(struct str der, struct local_key **out, struct err *err)
+{
+	AUTO(EVP_PKEY_free) EVP_PKEY *pkey = ossl_private_key(der, err);
+
+	if (pkey == NULL || !ossl_key_is_accepted(pkey, err)) {
 		return false;
 	}
 	take(TAKE(pkey), out);

@@ -45,6 +45,8 @@ BIO *ossl_reader(struct str text, struct err *err);
 /* The public key in `spki`, of a kind that we use: RSA 2048 to 8192, P-256, P-384. */
 EVP_PKEY *ossl_public_key(struct str spki, struct err *err);
 EVP_PKEY *ossl_local_key(const struct local_key *k); /* lent */
+/* A whole private key in DER, of any kind and up to 16 KiB; NULL with ERR_CONFIG. */
+EVP_PKEY *ossl_private_key(struct str der, struct err *err);
 NODISCARD bool ossl_key_is_accepted(EVP_PKEY *pkey, struct err *err);
 /* What tenants may bring: RSA 1024 to 16384, RSA-PSS, DSA to 4096, named curves, Ed25519, Ed448.
  * The first one also signs, to see that private and public part fit. */

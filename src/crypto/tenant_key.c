@@ -89,16 +89,9 @@ bool ossl_tenant_key_is_accepted(EVP_PKEY *pkey, struct err *err)
 
 bool local_key_read_tenant(struct str der, struct local_key **out, struct err *err)
 {
-	const unsigned char *at = (const unsigned char *)der.at;
+	AUTO(EVP_PKEY_free) EVP_PKEY *pkey = ossl_private_key(der, err);
 
-	if (der.len == 0 || der.len > KIB(16)) {
-		return err_set(err, ERR_CONFIG, "the private key is empty or too long");
-	}
-	AUTO(EVP_PKEY_free) EVP_PKEY *pkey = d2i_AutoPrivateKey(NULL, &at, (long)der.len);
-	if (pkey == NULL || (const char *)at != der.at + der.len) {
-		return err_ossl(err, ERR_CONFIG, "the private key is malformed");
-	}
-	if (!kind_is_accepted(pkey, err)) {
+	if (pkey == NULL || !kind_is_accepted(pkey, err)) {
 		return false;
 	}
 	*out = ossl_local_key_take(TAKE(pkey));

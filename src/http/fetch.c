@@ -1,19 +1,13 @@
 #include "http/fetch.h"
-
-#include <curl/curl.h>
-#include <pthread.h>
-
 #include "base/clock.h"
-#include "crypto/tls_guest.h"
 #include "http/curl_priv.h"
 
 struct transfer {
 	CURL *curl;
 	struct curl_slist *fields;
-	struct tls_guest guest;
+	struct curl_guest tls;
 	struct fetch_answer *answer;
 	bool too_long;
-	struct err set_up; /* why the TLS set-up failed, if it did */
 	char why[CURL_ERROR_SIZE];
 };
 
@@ -24,24 +18,6 @@ static void free_transfer(struct transfer *t)
 	free(t);
 }
 DEFINE_AUTO(free_transfer, struct transfer *)
-
-static void init_once(void)
-{
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
-void curl_start(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, init_once);
-}
-
-static CURLcode on_ssl_ctx(CURL *curl UNUSED, void *ssl_ctx, void *user)
-{
-	struct transfer *t = user;
-	return tls_guest_set_up(ssl_ctx, &t->guest, &t->set_up) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
-}
 
 static size_t on_body(char *bytes, size_t size, size_t n, void *user)
 {
@@ -209,21 +185,12 @@ static void set_request(struct transfer *t, const struct fetch_request *r)
 static void set_tls(struct transfer *t, const struct fetch_request *r)
 {
 	CURL *c = t->curl;
-	t->guest = (struct tls_guest){.anchors_pem = r->anchors_pem,
-				      .system_anchors = r->system_anchors,
-				      .root_pin = r->root_pin,
-				      .chain_pem = r->chain_pem,
-				      .key = r->key};
-	curl_easy_setopt(c, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
-	curl_easy_setopt(c, CURLOPT_SSL_CTX_DATA, t);
-	curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
-	/* the guest judges; curl's own store, and its cache of it, stay empty */
-	curl_easy_setopt(c, CURLOPT_CAINFO, NULL);
-	curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
-	curl_easy_setopt(c, CURLOPT_CA_CACHE_TIMEOUT, 0L);
-	/* a resumed session would not be judged at all */
-	curl_easy_setopt(c, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+	t->tls.guest = (struct tls_guest){.anchors_pem = r->anchors_pem,
+					  .system_anchors = r->system_anchors,
+					  .root_pin = r->root_pin,
+					  .chain_pem = r->chain_pem,
+					  .key = r->key};
+	curl_use_guest(c, &t->tls);
 }
 
 static void set_common(struct transfer *t)
@@ -245,18 +212,18 @@ static void set_common(struct transfer *t)
 static bool fail(const struct transfer *t, CURLcode code, const struct fetch_request *r,
 		 struct err *err)
 {
-	if (t->set_up.kind != ERR_NONE) {
-		*err = t->set_up;
+	if (t->tls.set_up.kind != ERR_NONE) {
+		*err = t->tls.set_up;
 		return false;
 	}
-	if (t->guest.untrusted) {
+	if (t->tls.guest.untrusted) {
 		struct buf hex = BUF(64);
-		buf_add_hex(&hex, t->guest.peer_root_pin, 32);
+		buf_add_hex(&hex, t->tls.guest.peer_root_pin, 32);
 		t->answer->untrusted = true;
 		memcpy(t->answer->peer_root_sha256, hex.at, 65);
 		buf_fini(&hex);
 		return err_set(err, ERR_CONFLICT, "%s is not trusted: %s", r->url,
-			       t->guest.why.text);
+			       t->tls.guest.why.text);
 	}
 	if (t->too_long) {
 		return err_set(err, ERR_LIMIT, "%s answered more than %zu bytes", r->url,

@@ -1,8 +1,5 @@
 #include "http/mail.h"
 
-#include <curl/curl.h>
-
-#include "crypto/tls_guest.h"
 #include "http/curl_priv.h"
 #include "http/fetch.h"
 
@@ -13,9 +10,8 @@ enum {
 struct sending {
 	CURL *curl;
 	struct curl_slist *to;
-	struct tls_guest guest;
+	struct curl_guest tls;
 	struct str rest; /* of the text */
-	struct err set_up;
 	char why[CURL_ERROR_SIZE];
 };
 
@@ -41,13 +37,6 @@ bool mail_is_address(struct str s)
 		}
 	}
 	return str_find(s, '@') == at;
-}
-
-static CURLcode on_ssl_ctx(CURL *curl UNUSED, void *ssl_ctx, void *user)
-{
-	struct sending *s = user;
-
-	return tls_guest_set_up(ssl_ctx, &s->guest, &s->set_up) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
 }
 
 static size_t on_read(char *into, size_t size, size_t n, void *user)
@@ -104,19 +93,11 @@ static void set_tls(struct sending *s, const struct mail_request *r)
 {
 	CURL *c = s->curl;
 
-	s->guest = (struct tls_guest){.anchors_pem = r->anchors_pem,
-				      .system_anchors = r->system_anchors};
+	s->tls.guest = (struct tls_guest){.anchors_pem = r->anchors_pem,
+					  .system_anchors = r->system_anchors};
 	curl_easy_setopt(c, CURLOPT_USE_SSL,
 			 r->plain ? (long)CURLUSESSL_NONE : (long)CURLUSESSL_ALL);
-	curl_easy_setopt(c, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
-	curl_easy_setopt(c, CURLOPT_SSL_CTX_DATA, s);
-	curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
-	/* the guest judges; curl's own store, and its cache of it, stay empty */
-	curl_easy_setopt(c, CURLOPT_CAINFO, NULL);
-	curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
-	curl_easy_setopt(c, CURLOPT_CA_CACHE_TIMEOUT, 0L);
-	curl_easy_setopt(c, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+	curl_use_guest(c, &s->tls);
 }
 
 static void set_common(struct sending *s, const struct mail_request *r)
@@ -142,13 +123,13 @@ static bool failed(const struct sending *s, CURLcode code, const struct mail_req
 	const char *why = s->why[0] ? s->why : curl_easy_strerror(code);
 	long answer = 0;
 
-	if (s->set_up.kind != ERR_NONE) {
-		*err = s->set_up;
+	if (s->tls.set_up.kind != ERR_NONE) {
+		*err = s->tls.set_up;
 		return false;
 	}
-	if (s->guest.untrusted) {
+	if (s->tls.guest.untrusted) {
 		return err_set(err, ERR_DENIED, "mail: %s is not trusted: %s", r->url,
-			       s->guest.why.text);
+			       s->tls.guest.why.text);
 	}
 	curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &answer);
 	switch ((int)code) {

@@ -52,9 +52,25 @@ TEST(utf8_passes_unchanged)
 	assert_str(buf_str(&b), "\"z\xc3\xa4\xf0\x9f\x8c\x89\"");
 }
 
+TEST(a_time_is_of_rfc_3339_and_null_when_there_is_none)
+{
+	AUTO_BUF struct buf out = BUF(1000);
+	struct jsonw w = jsonw_to(&out);
+
+	jsonw_object(&w);
+	jsonw_key_time(&w, "a", 1795315570);
+	jsonw_key_time(&w, "b", 0);
+	jsonw_key_time_ms(&w, "c", 1795315570001);
+	jsonw_key_time_ms(&w, "d", 0);
+	jsonw_object_end(&w);
+	assert_str(buf_str(&out), "{\"a\":\"2026-11-22T02:46:10Z\",\"b\":null,"
+				  "\"c\":\"2026-11-22T02:46:10.001Z\",\"d\":null}");
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(commas_come_by_themselves),
 	cmocka_unit_test(what_was_written_reads_back_whatever_the_bytes),
 	cmocka_unit_test(utf8_passes_unchanged),
+	cmocka_unit_test(a_time_is_of_rfc_3339_and_null_when_there_is_none),
 };
 UNIT_MAIN(tests)
