@@ -258,17 +258,23 @@ static void show(struct daemon_reseal *r, struct http_call *call)
 	http_answer_json(call, 200);
 }
 
-/* With the lock, so that only one does it. */
+/* By the one who set `running`: nobody else comes here before it is taken back. */
 static bool start(struct daemon_reseal *r, const struct daemon_reseal_run *run, struct err *err)
 {
+	const struct reseal_count nothing = {.items = 0};
 	struct daemon_reseal_run first = *run;
 
 	if (!store_change(r->store, record, &first, NULL, err)) {
+		pthread_mutex_lock(&r->lock);
+		r->running = false;
+		pthread_mutex_unlock(&r->lock);
 		return false;
 	}
-	r->now = *run;
-	r->running = start_thread(r, err);
-	return r->running;
+	if (!start_thread(r, err)) {
+		end(r, &nothing, err); /* the start is in the audit: its end belongs there too */
+		return false;
+	}
+	return true;
 }
 
 static void post(struct daemon_reseal *r, struct http_call *call,
@@ -278,14 +284,17 @@ static void post(struct daemon_reseal *r, struct http_call *call,
 
 	pthread_mutex_lock(&r->lock);
 	bool busy = r->running, ending = r->ending;
-	bool ok = !busy && !ending && start(r, run, &err);
+	if (!busy && !ending) {
+		r->running = true;
+		r->now = *run;
+	}
 	pthread_mutex_unlock(&r->lock);
 	if (ending) {
 		http_problem(call, 503, "the program ends");
 	} else if (busy) {
 		http_problem(call, 409,
 			     "it is being sealed again already: GET shows how far it is");
-	} else if (!ok) {
+	} else if (!start(r, run, &err)) {
 		http_problem_err(call, &err);
 	} else {
 		struct jsonw w = jsonw_to(&call->out);
