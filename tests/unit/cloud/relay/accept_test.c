@@ -180,8 +180,18 @@ static void ignore(struct stream *s UNUSED, enum stream_event event UNUSED, void
 {
 }
 
+/* The connector's end can be up before the relay's worker has read its SETTINGS. */
+static void wait_for_opened(struct world *w, uint64_t n)
+{
+	for (msec_t end = clock_now() + PATIENCE_MS; count(w).tunnels_opened_total < n;) {
+		assert_true(clock_now() < end);
+		loop_turn(w->control, 1);
+	}
+}
+
 static struct end *connect_end(struct world *w, struct http_call *call)
 {
+	uint64_t opened = count(w).tunnels_opened_total;
 	const struct tunnel_settings settings = {.server = true,
 						 .ping_after = 5000,
 						 .dead_after = 10000,
@@ -208,6 +218,7 @@ static struct end *connect_end(struct world *w, struct http_call *call)
 	assert_int_equal(c, '!');
 	assert_ok(tunnel_new(far, &settings, &end->tunnel, &err), &err);
 	turn_until(w, &end->up);
+	wait_for_opened(w, opened + 1);
 	return end;
 }
 
