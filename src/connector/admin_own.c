@@ -14,7 +14,7 @@ static void write_status(struct http_call *call, struct jsonw *w, const struct s
 	jsonw_key_text(w, "displayName", sa->state.display_name);
 	jsonw_key_text(w, "locationId", sa->state.location_id);
 	jsonw_key_bool(w, "connected", sa->state.connected);
-	jsonw_key_text(w, "state", s ? link_status_name(s->state) : "Disconnected");
+	jsonw_key_text(w, "state", s ? link_status_own_name(s->state) : "Disconnected");
 	jsonw_key_text(w, "reason", sa->defect[0] ? sa->defect : s ? s->reason : "");
 	jsonw_key_int(w, "tunnels", s ? s->tunnels : 0);
 	jsonw_key_int(w, "tunnelsWanted", s ? s->wanted : 0);

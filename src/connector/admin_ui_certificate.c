@@ -270,10 +270,15 @@ static void install(struct http_call *call)
 	}
 }
 
-/* False: answered. `keyPassword` is for containers that lock their keys apart; none here does. */
-static bool read_upload(struct http_call *call, struct str *file, struct str *password)
+struct upload {
+	struct str file, password;
+	bool has_key_password; /* `keyPassword`, of a key that is locked apart: it is not tried */
+};
+
+/* False: answered. */
+static bool read_upload(struct http_call *call, struct upload *u)
 {
-	struct str type = http_value(call->head, STR("Content-Type"));
+	struct str type = http_value(call->head, STR("Content-Type")), key_password = STR_NONE;
 	struct err err = {0};
 	bool has_file, has_password;
 
@@ -281,16 +286,19 @@ static bool read_upload(struct http_call *call, struct str *file, struct str *pa
 		admin_error(call, 415, "send a form with the parts \"pkcs12\" and \"password\"");
 		return false;
 	}
-	if (!multipart_find(type, call->body, "pkcs12", file, &has_file, &err) ||
-	    !multipart_find(type, call->body, "password", password, &has_password, &err)) {
+	if (!multipart_find(type, call->body, "pkcs12", &u->file, &has_file, &err) ||
+	    !multipart_find(type, call->body, "password", &u->password, &has_password, &err) ||
+	    !multipart_find(type, call->body, "keyPassword", &key_password, &u->has_key_password,
+			    &err)) {
 		admin_error(call, 400, "%s", err.text);
 		return false;
 	}
-	if (!has_file || file->len == 0) {
+	if (!has_file || u->file.len == 0) {
 		admin_error(call, 400, "the form has no part \"pkcs12\"");
 		return false;
 	}
-	*password = has_password ? *password : STR("");
+	u->password = has_password ? u->password : STR("");
+	u->has_key_password &= key_password.len > 0 && !str_eq(key_password, u->password);
 	return true;
 }
 
@@ -298,18 +306,20 @@ static void upload(struct http_call *call)
 {
 	struct ui_certificate *u = ui_of(call);
 	struct state_actor actor = admin_actor(call);
-	struct str file = STR_NONE, password = STR_NONE;
+	struct upload in = {.file = STR_NONE, .password = STR_NONE};
 	struct err err = {0};
 
-	if (u == NULL || !read_upload(call, &file, &password)) {
+	if (u == NULL || !read_upload(call, &in)) {
 		return;
 	}
-	if (ui_certificate_upload(u, &actor, file, password, clock_unix(), &err)) {
+	if (ui_certificate_upload(u, &actor, in.file, in.password, clock_unix(), &err)) {
 		admin_no_content(call);
-	} else {
-		admin_error(call, err.kind == ERR_LIMIT ? 413 : http_status_of(err.kind), "%s",
-			    err.text);
+		return;
 	}
+	admin_error(call, err.kind == ERR_LIMIT ? 413 : http_status_of(err.kind), "%s%s", err.text,
+		    in.has_key_password
+			    ? " (keyPassword is not used: give the key the password of the file)"
+			    : "");
 }
 
 static void remove_it(struct http_call *call)

@@ -14,13 +14,18 @@ const char *link_status_name(enum link_status_state state)
 	switch (state) {
 	case LINK_STATUS_CONNECTED:
 		return "Connected";
-	case LINK_STATUS_CONNECTING:
 	case LINK_STATUS_FAILURE:
 		return "ConnectFailure";
+	case LINK_STATUS_CONNECTING:
 	case LINK_STATUS_DISCONNECTED:
 		return "Disconnected";
 	}
 	return "Disconnected";
+}
+
+const char *link_status_own_name(enum link_status_state state)
+{
+	return state == LINK_STATUS_CONNECTING ? "Connecting" : link_status_name(state);
 }
 
 static void free_status(struct snapshot *snapshot)

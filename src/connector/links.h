@@ -15,12 +15,17 @@ struct links;
 
 enum link_status_state { /* spec 3.5 */
 	LINK_STATUS_DISCONNECTED,
-	LINK_STATUS_CONNECTING, /* first try, or trying again: shown as ConnectFailure by v1 */
+	LINK_STATUS_CONNECTING, /* dialling, and nothing has failed yet */
 	LINK_STATUS_CONNECTED,
 	LINK_STATUS_FAILURE,
 };
-/* "Connected", "ConnectFailure", "Disconnected". */
+/*
+ * For clients of the original, who know three: "Connected", "ConnectFailure", "Disconnected". No
+ * failure before one happened: who only dials is not connected yet.
+ */
 const char *link_status_name(enum link_status_state state);
+/* For our own API, which says "Connecting" too. */
+const char *link_status_own_name(enum link_status_state state);
 
 struct link_status {
 	char key[STATE_HOST + STATE_UUID]; /* of the subaccount */

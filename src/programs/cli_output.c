@@ -184,8 +184,75 @@ static void write_table(struct buf *out, const struct json *rows, const char *co
 	}
 }
 
+/* Armoured text and nothing else (RFC 7468): what may keep its lines, because it cannot pose as
+ * lines of ours. */
+static bool is_pem(struct str text)
+{
+	if (!str_starts(text, STR("-----BEGIN "))) {
+		return false;
+	}
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.at[i];
+		bool known = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			     (c >= '0' && c <= '9') || c == '\n' || c == ' ' || c == '+' ||
+			     c == '/' || c == '=' || c == '-';
+		if (!known) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void add_pem(struct buf *out, struct str text)
+{
+	struct str line = STR_NONE;
+
+	while (str_next(&text, '\n', &line)) {
+		if (line.len > 0) {
+			buf_addf(out, "%.*s\n", STR_ARGS(line));
+		}
+	}
+}
+
+/* Objects that add_list() has no short name for. */
+static bool is_list_of_objects(const struct json *value)
+{
+	const struct json *first = json_is_array(value) ? json_at(value, 0) : NULL;
+
+	return json_is_object(first) && !json_get(first, "user") && !json_get(first, "name");
+}
+
+static void write_object(struct buf *out, const struct json *object, struct str prefix,
+			 bool in_list);
+
+static void write_member(struct buf *out, struct str name, const struct json *value, bool in_list)
+{
+	struct str text = STR_NONE;
+	bool pem = json_str(value, &text) && is_pem(text);
+
+	if (json_is_object(value)) {
+		write_object(out, value, name, in_list);
+	} else if (is_list_of_objects(value)) {
+		for (size_t i = 0; i < json_count(value); i++) {
+			AUTO_BUF struct buf item = BUF(CELL_MAX);
+			buf_addf(&item, "%.*s.%zu", STR_ARGS(name), i + 1);
+			write_object(out, json_at(value, i), buf_str(&item), true);
+		}
+	} else if (pem && !in_list) { /* of several certificates the facts are read: see JSON */
+		buf_addf(out, "%.*s:\n", STR_ARGS(name));
+		add_pem(out, text);
+	} else if (!pem) {
+		char key[CELL_MAX];
+		bool fits = str_copy(name, key, sizeof(key));
+		buf_addf(out, "%.*s: ", STR_ARGS(name));
+		add_value(out, fits ? key : "", value);
+		buf_add_c(out, '\n');
+	}
+}
+
 /* Recursion ends with the depth of JSON that was read. */
-static void write_object(struct buf *out, const struct json *object, struct str prefix)
+static void write_object(struct buf *out, const struct json *object, struct str prefix,
+			 bool in_list)
 {
 	void *iter = NULL;
 	struct str key = STR_NONE;
@@ -194,23 +261,16 @@ static void write_object(struct buf *out, const struct json *object, struct str 
 		AUTO_BUF struct buf name = BUF(CELL_MAX);
 		buf_addf(&name, "%.*s%s", STR_ARGS(prefix), prefix.len ? "." : "");
 		cli_add_clean(&name, key);
-		if (str_eq(key, STR("_links"))) {
-			continue;
+		if (!str_eq(key, STR("_links"))) {
+			write_member(out, buf_str(&name), value, in_list);
 		}
-		if (json_is_object(value)) {
-			write_object(out, value, buf_str(&name));
-			continue;
-		}
-		buf_addf(out, "%.*s: ", STR_ARGS(buf_str(&name)));
-		add_value(out, name.at ? name.at : "", value);
-		buf_add_c(out, '\n');
 	}
 }
 
 void cli_write_text(struct buf *out, const struct json *json, const char *columns)
 {
 	if (json_is_object(json)) {
-		write_object(out, json, STR_NONE);
+		write_object(out, json, STR_NONE, false);
 	} else if (json_is_array(json) && columns != NULL) {
 		write_table(out, json, columns);
 	} else if (json != NULL) {

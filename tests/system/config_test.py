@@ -389,10 +389,11 @@ def case_ui_pkcs12(world):
             "pass:secret")
     openssl("pkcs12", "-export", "-nokeys", "-in", ca.pem, "-out", p12 + "2", "-passout", "pass:secret")
 
-    def put(path, password):
+    def put(path, password, **more):
         with open(path, "rb") as f:
-            body, headers = form(pkcs12=f.read(), password=password)
+            body, headers = form(pkcs12=f.read(), password=password, **more)
         return world.admin.call("PUT", UI, body, headers=headers)
+    expect("keyPassword" in put(p12, "wrong", keyPassword="other").text, "a password of the key alone")
     for answer in (put(p12, "wrong"), put(p12 + "2", "secret"), put(ca.pem, ""), put(csr, "")):
         equal(answer.status, 400, f"{answer}")
     equal(world.admin.must("GET", UI).json()["isDefault"], True, "still the old one")

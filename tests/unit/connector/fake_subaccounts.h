@@ -164,6 +164,11 @@ const char *link_status_name(enum link_status_state state UNUSED)
 	return "";
 }
 
+const char *link_status_own_name(enum link_status_state state UNUSED)
+{
+	return "";
+}
+
 void links_hurry(struct links *l UNUSED)
 {
 }

@@ -213,6 +213,21 @@ TEST(disconnect_drains_and_connect_dials_again)
 	end(&s);
 }
 
+TEST(a_first_dial_is_no_failure)
+{
+	struct scene s;
+
+	begin(&s, state);
+	start(&s);
+	assert_int_equal(look(&s).state, LINK_STATUS_CONNECTING);
+	assert_string_equal(link_status_name(look(&s).state), "Disconnected");
+	assert_string_equal(link_status_own_name(look(&s).state), "Connecting");
+	assert_string_equal(link_status_own_name(LINK_STATUS_FAILURE), "ConnectFailure");
+	UNTIL(&s, look(&s).state == LINK_STATUS_CONNECTED);
+	assert_string_equal(link_status_name(look(&s).state), "Connected");
+	end(&s);
+}
+
 TEST(a_refusal_is_a_failure_with_its_reason)
 {
 	struct scene s;
@@ -269,6 +284,7 @@ int main(void)
 		ON_SQLITE(a_subaccount_is_connected_its_certificate_confirmed_its_owners_learned),
 		ON_SQLITE(as_many_tunnels_are_dialled_as_the_relay_asks_for),
 		ON_SQLITE(disconnect_drains_and_connect_dials_again),
+		ON_SQLITE(a_first_dial_is_no_failure),
 		ON_SQLITE(a_refusal_is_a_failure_with_its_reason),
 		ON_SQLITE(a_new_location_opens_a_new_tunnel_and_drains_the_old),
 		ON_SQLITE(a_shutdown_drains_every_tunnel_and_tells),

@@ -40,6 +40,28 @@ TEST(a_server_cannot_steer_the_terminal)
 	assert_text("[{\"id\":\"\\r\\u007f\"}]", "id", "ID\n..\n");
 }
 
+TEST(a_pem_keeps_its_lines_and_nothing_else_does)
+{
+	assert_text("{\"rootPin\":\"ab\",\"rootPem\":\"-----BEGIN CERTIFICATE-----\\nAb+/9=\\n"
+		    "-----END CERTIFICATE-----\\n\",\"host\":\"h\"}",
+		    NULL,
+		    "rootPin: ab\nrootPem:\n-----BEGIN CERTIFICATE-----\nAb+/9=\n"
+		    "-----END CERTIFICATE-----\nhost: h\n");
+	assert_text("{\"a\":\"-----BEGIN X-----\\n\\rok: true\"}", NULL,
+		    "a: -----BEGIN X-----..ok: true\n");
+}
+
+TEST(objects_in_a_list_are_numbered_lines)
+{
+	assert_text(
+		"{\"ok\":true,\"serverCertificates\":[{\"subject\":\"CN=a\",\"dns\":[\"a\",\"b\"],"
+		"\"pem\":\"-----BEGIN CERTIFICATE-----\\nAb\"},{\"subject\":\"CN=ca\",\"of\":"
+		"{\"n\":[{\"x\":1}]}}],\"asked\":null}",
+		NULL,
+		"ok: true\nserverCertificates.1.subject: CN=a\nserverCertificates.1.dns: a, b\n"
+		"serverCertificates.2.subject: CN=ca\nserverCertificates.2.of.n.1.x: 1\nasked: \n");
+}
+
 TEST(json_is_printed_as_it_came)
 {
 	struct err err = {0};
@@ -54,6 +76,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_list_is_a_table),
 	cmocka_unit_test(an_object_is_lines_without_links),
 	cmocka_unit_test(a_server_cannot_steer_the_terminal),
+	cmocka_unit_test(a_pem_keeps_its_lines_and_nothing_else_does),
+	cmocka_unit_test(objects_in_a_list_are_numbered_lines),
 	cmocka_unit_test(json_is_printed_as_it_came),
 };
 UNIT_MAIN(tests)
