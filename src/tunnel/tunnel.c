@@ -1,138 +1,17 @@
-#include "tunnel/tunnel.h"
+#include "tunnel/tunnel_priv.h"
 
 #include <string.h>
 
-enum life {
-	LIFE_NEW,     /* the peer's SETTINGS have not come */
-	LIFE_UP,      /* serves */
-	LIFE_NOTICE,  /* server: shutdown notice sent, its PING is on the way */
-	LIFE_LEAVING, /* GOAWAY sent: ends with the last stream */
-	LIFE_LOST,    /* the stream is gone, TUNNEL_LOST is due or was delivered */
-	LIFE_BURIED,  /* closed by the owner; freed at the end of the turn */
-};
-
-enum {
-	SAY_UP = 1,
-	SAY_SERVING = 2,
-	SAY_DRAINING = 4,
-	SAY_LOST = 8,
-};
-
-struct tunnel {
-	struct stream *stream; /* NULL once lost */
-	struct loop *loop;
-	struct h2_engine *h2;
-	struct tunnel_settings settings;
-	enum life life;
-	bool started;       /* the bytes behind the 101 were fed */
-	bool peer_leaves;   /* its GOAWAY came */
-	uint32_t peer_code; /* of its GOAWAY */
-	bool inside;        /* an event of the engine is being delivered */
-	bool cut;           /* closed by the owner from inside an event */
-	unsigned say;       /* SAY_*, not yet told to the owner */
-	uint64_t pings;     /* sent; answers come in the same order */
-	uint64_t pongs;     /* received */
-	uint64_t last_ping; /* the number of the PING behind the shutdown notice */
-	msec_t born, up_since;
-	msec_t asked_at; /* when the oldest PING without any byte since left; 0: none */
-	msec_t ends_at;  /* limit of the drain; 0: none */
-	struct err failure;
-	struct loop_timer timer;
-	struct loop_task notice, grave;
-};
-
-static void on_timer(struct loop_timer *timer);
 static void on_notice(struct loop_task *task);
 static void run(struct tunnel *t, bool flush);
 
-static void say(struct tunnel *t, unsigned what)
+void tunnel_say(struct tunnel *t, unsigned what)
 {
 	t->say |= what;
 	loop_defer(t->loop, LOOP_ACT, &t->notice, on_notice);
 }
 
-static msec_t last_heard(const struct tunnel *t)
-{
-	msec_t read = t->stream != NULL ? stream_last_read(t->stream) : 0;
-
-	return read > t->born ? read : t->born;
-}
-
-/* ---- the end ---- */
-
-/* The connection is over; `why` with ERR_NONE: as it should be. Streams hear of it in phase ACT. */
-static void lose(struct tunnel *t, const struct err *why)
-{
-	if (t->life >= LIFE_LOST) {
-		return;
-	}
-	t->failure = *why;
-	t->life = LIFE_LOST;
-	loop_timer_cancel(t->loop, &t->timer);
-	if (t->stream != NULL && why->kind == ERR_NETWORK) {
-		stream_close(TAKE(t->stream)); /* nobody is there to hear more */
-	} else if (t->stream != NULL) {
-		stream_close_after_flush(TAKE(t->stream), TUNNEL_LAST_WORDS_MS);
-	}
-	say(t, SAY_LOST);
-}
-
-static void lose_because(struct tunnel *t, enum err_kind kind, const char *text)
-{
-	struct err why = {0};
-
-	if (kind != ERR_NONE) {
-		(void)err_set(&why, kind, "%s", text);
-	}
-	lose(t, &why);
-}
-
-/* Ends a drain when its time has come. */
-static void leave_if_done(struct tunnel *t)
-{
-	if (t->life != LIFE_LEAVING || t->stream == NULL || h2_streams_open(t->h2) > 0 ||
-	    h2_wants_drain(t->h2)) {
-		return;
-	}
-	if (t->settings.server || t->peer_leaves) {
-		lose_because(t, ERR_NONE, "");
-	}
-}
-
-static void free_engine(struct tunnel *t)
-{
-	struct h2_engine *e = TAKE(t->h2);
-
-	if (e != NULL) {
-		h2_free(e); /* every open stream hears H2_CLOSED */
-	}
-}
-
-static void bury(struct loop_task *task)
-{
-	struct tunnel *t = CONTAINER_OF(task, struct tunnel, grave);
-
-	free_engine(t);
-	free(t);
-}
-
-void tunnel_close(struct tunnel *t)
-{
-	if (t == NULL || t->life == LIFE_BURIED) {
-		return;
-	}
-	if (t->stream != NULL) {
-		stream_close(TAKE(t->stream));
-	}
-	loop_timer_cancel(t->loop, &t->timer);
-	loop_undefer(t->loop, &t->notice);
-	t->life = LIFE_BURIED;
-	t->cut = t->inside;
-	if (!t->inside) {
-		free_engine(t);
-	}
-	loop_defer(t->loop, LOOP_FREE, &t->grave, bury);
-}
+/* ---- what the owner hears ---- */
 
 static void tell(struct tunnel *t)
 {
@@ -152,7 +31,7 @@ static void tell(struct tunnel *t)
 		}
 		t->say &= ~order[i].what;
 		if (order[i].event == TUNNEL_LOST) {
-			free_engine(t);
+			tunnel_free_engine(t);
 		}
 		if (t->life != LIFE_BURIED) {
 			t->settings.on_tunnel(t, order[i].event, t->settings.user);
@@ -168,93 +47,8 @@ static void on_notice(struct loop_task *task)
 		t->started = true;
 		run(t, false); /* what came behind the 101 */
 	}
-	leave_if_done(t);
+	tunnel_leave_if_done(t);
 	tell(t);
-}
-
-/* ---- liveness ---- */
-
-static void arm(struct tunnel *t)
-{
-	const struct tunnel_settings *s = &t->settings;
-	msec_t heard = last_heard(t);
-	msec_t at = heard + s->dead_after;
-
-	if (s->ping_after > 0) {
-		at = t->asked_at > heard ? t->asked_at + s->ping_after : heard + s->ping_after;
-	} else if (loop_now(t->loop) < heard + s->dead_after / 2) {
-		at = heard + s->dead_after / 2;
-	}
-	if (t->ends_at > 0 && t->ends_at < at) {
-		at = t->ends_at;
-	}
-	loop_timer_set(t->loop, &t->timer, at, on_timer);
-}
-
-static void ping(struct tunnel *t)
-{
-	uint8_t opaque[8];
-
-	t->pings++;
-	for (int i = 0; i < 8; i++) {
-		opaque[i] = (uint8_t)(t->pings >> (8 * (7 - i)));
-	}
-	h2_ping(t->h2, opaque);
-	tunnel_flush(t);
-}
-
-/* A PING whose answer matters; any byte since then is an answer. */
-static void ask(struct tunnel *t)
-{
-	t->asked_at = loop_now(t->loop);
-	ping(t);
-}
-
-static bool is_dead(const struct tunnel *t, msec_t heard, msec_t now)
-{
-	const struct tunnel_settings *s = &t->settings;
-
-	if (s->ping_after > 0) {
-		return t->asked_at > heard && now - t->asked_at >= s->ping_after;
-	}
-	return now - heard >= s->dead_after;
-}
-
-/* The connector asks after silence; the relay only where requests wait for an answer (peers.md
- * c14), since it hears each living connector every ping_after. */
-static bool should_ask(const struct tunnel *t, msec_t heard, msec_t now)
-{
-	const struct tunnel_settings *s = &t->settings;
-
-	if (t->asked_at > heard) {
-		return false;
-	}
-	if (s->ping_after > 0) {
-		return now - heard >= s->ping_after;
-	}
-	return now - heard >= s->dead_after / 2 && h2_streams_open(t->h2) > 0;
-}
-
-static void on_timer(struct loop_timer *timer)
-{
-	struct tunnel *t = CONTAINER_OF(timer, struct tunnel, timer);
-	msec_t now = loop_now(t->loop);
-	msec_t heard = last_heard(t);
-
-	if (t->ends_at > 0 && now >= t->ends_at) {
-		lose_because(t, ERR_NONE, "");
-		return;
-	}
-	if (is_dead(t, heard, now)) {
-		lose_because(t, ERR_NETWORK,
-			     "the other end fell silent: not one byte came, not even the answer to "
-			     "a PING; the path is cut or the machine stands still");
-		return;
-	}
-	if (should_ask(t, heard, now)) {
-		ask(t);
-	}
-	arm(t);
 }
 
 /* ---- the way of a byte ---- */
@@ -344,9 +138,9 @@ static void run(struct tunnel *t, bool flush)
 		return;
 	}
 	if (!ok) {
-		lose(t, &err);
+		tunnel_lose(t, &err);
 	} else if (t->life == LIFE_LEAVING) {
-		say(t, 0); /* the end of a drain is judged in phase ACT */
+		tunnel_say(t, 0); /* the end of a drain is judged in phase ACT */
 	}
 }
 
@@ -354,29 +148,6 @@ static void on_fill(struct stream *s, void *user)
 {
 	(void)s;
 	run(user, true);
-}
-
-/* FIN is the right end of a drain, from either side; else it is a loss. */
-static void lose_at_eof(struct tunnel *t)
-{
-	struct err why = {0};
-
-	if (t->peer_code != 0) {
-		(void)err_set(&why, ERR_NETWORK,
-			      "the other end gave the connection up with HTTP/2 error %u",
-			      t->peer_code);
-	} else if (t->life != LIFE_LEAVING && !t->peer_leaves) {
-		(void)err_set(&why, ERR_NETWORK, "the other end closed the connection");
-	}
-	lose(t, &why);
-}
-
-static void lose_failed(struct tunnel *t, struct stream *s)
-{
-	struct err why = *stream_failure(s);
-
-	stream_close(TAKE(t->stream));
-	lose(t, &why);
 }
 
 static void on_stream_event(struct stream *s, enum stream_event event, void *user)
@@ -396,10 +167,10 @@ static void on_stream_event(struct stream *s, enum stream_event event, void *use
 		break;
 	case STREAM_EOF:
 		run(t, false);
-		lose_at_eof(t);
+		tunnel_lose_at_eof(t);
 		break;
 	case STREAM_FAILED:
-		lose_failed(t, s);
+		tunnel_lose_failed(t);
 		break;
 	}
 }
@@ -409,14 +180,9 @@ static void on_stream_event(struct stream *s, enum stream_event event, void *use
 static void on_pong(struct tunnel *t)
 {
 	if (++t->pongs == 1 && t->settings.server) {
-		say(t, SAY_SERVING);
+		tunnel_say(t, SAY_SERVING);
 	}
-	if (t->life == LIFE_NOTICE && t->pongs >= t->last_ping) {
-		/* Every request that the relay sent before it saw the notice is here now. */
-		h2_goaway(t->h2, 0);
-		t->life = LIFE_LEAVING;
-		tunnel_flush(t);
-	}
+	tunnel_finish_notice(t);
 }
 
 static void on_h2(struct h2_engine *e, const struct h2_notice *notice, void *user)
@@ -429,7 +195,7 @@ static void on_h2(struct h2_engine *e, const struct h2_notice *notice, void *use
 		return;
 	case H2_GOAWAY:
 		if (!t->peer_leaves) { /* a notice and the real one are two */
-			say(t, SAY_DRAINING);
+			tunnel_say(t, SAY_DRAINING);
 		}
 		t->peer_leaves = true;
 		t->peer_code = notice->code;
@@ -439,7 +205,7 @@ static void on_h2(struct h2_engine *e, const struct h2_notice *notice, void *use
 			t->life = LIFE_UP;
 		}
 		t->up_since = loop_now(t->loop);
-		say(t, SAY_UP);
+		tunnel_say(t, SAY_UP);
 		return;
 	case H2_CLOSED:
 	case H2_REFUSED:
@@ -485,9 +251,9 @@ bool tunnel_new(struct stream *take, const struct tunnel_settings *settings, str
 	stream_wants_flush(take);
 	loop_defer(t->loop, LOOP_ACT, &t->notice, on_notice);
 	if (settings->server) {
-		ping(t); /* behind our SETTINGS: its answer says that they arrived */
+		tunnel_ping(t); /* behind our SETTINGS: its answer says that they arrived */
 	}
-	arm(t);
+	tunnel_watch(t);
 	*out = t;
 	return true;
 }
@@ -509,62 +275,9 @@ bool tunnel_is_open(const struct tunnel *t)
 	return t->life < LIFE_LOST;
 }
 
-static bool is_suspect(const struct tunnel *t)
-{
-	return t->asked_at > last_heard(t) &&
-	       loop_now(t->loop) - t->asked_at >= t->settings.suspect_after;
-}
-
-static void probe_if_quiet(struct tunnel *t)
-{
-	msec_t heard = last_heard(t);
-
-	if (t->asked_at <= heard && loop_now(t->loop) - heard > t->settings.dead_after * 6 / 10) {
-		ask(t);
-		arm(t);
-	}
-}
-
-bool tunnel_is_usable(struct tunnel *t)
-{
-	if (t->life != LIFE_UP || t->peer_leaves || is_suspect(t)) {
-		return false;
-	}
-	if (!t->settings.server) {
-		probe_if_quiet(t);
-	}
-	return true;
-}
-
-void tunnel_drain(struct tunnel *t, msec_t limit)
-{
-	if (t->life > LIFE_UP) {
-		return;
-	}
-	t->ends_at = loop_now(t->loop) + limit;
-	if (t->settings.server && !t->peer_leaves) {
-		h2_shutdown_notice(t->h2);
-		ping(t);
-		t->last_ping = t->pings;
-		t->life = LIFE_NOTICE;
-	} else {
-		/* A relay that leaves itself has other tunnels; the library would send it no PING.
-		 */
-		h2_goaway(t->h2, 0);
-		t->life = LIFE_LEAVING;
-	}
-	tunnel_flush(t);
-	arm(t);
-}
-
 const struct err *tunnel_failure(const struct tunnel *t)
 {
 	return &t->failure;
-}
-
-msec_t tunnel_last_heard(const struct tunnel *t)
-{
-	return last_heard(t);
 }
 
 msec_t tunnel_up_since(const struct tunnel *t)
