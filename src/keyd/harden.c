@@ -46,7 +46,8 @@ void harden_signals(void)
 
 bool harden_user(const char *user, int dir, struct err *err)
 {
-	static const char *const files[] = {"check", "serials", "anchor", "anchor.key"};
+	static const char *const files[] = {"check", "serials", "anchor", "anchor.key",
+					    "anchor.index"};
 
 	if (geteuid() != 0) {
 		return true;

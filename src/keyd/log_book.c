@@ -8,30 +8,24 @@
 #include <unistd.h>
 
 #include "base/crash.h"
-#include "base/map.h"
+#include "base/log.h"
+#include "keyd/log_tail.h"
 
 enum {
 	KEY_FILE_MAX = KIB(4),
 	HEAD_MAX = KIB(1),
-	CHAINS_MAX = 1024,
 	PIECE = KIB(64),
 };
 
 #define KEY_LABEL STR("anchor")
 
-struct last {
-	int64_t n;
-	uint8_t hash[ANCHOR_HASH];
-	char chain[ANCHOR_CHAIN_MAX + 1]; /* its key in the map */
-};
-
 struct log_book {
 	pthread_mutex_t lock;
-	int fd;
+	int fd, dir; /* dir: lent */
 	struct local_key *key;
-	off_t end;        /* of what was read, a whole line */
-	struct buf line;  /* the last one */
-	struct map *last; /* chain → struct last, owned */
+	struct buf spki;      /* of the key */
+	struct log_tail tail; /* what was read */
+	bool verifies;        /* lines that are read must be signed: those behind an index */
 };
 
 /* ---- the key ---- */
@@ -128,33 +122,6 @@ static bool lock_file(int fd, short kind)
 	return rc == 0;
 }
 
-static bool keep_line(struct log_book *b, struct str text, struct err *err)
-{
-	struct anchor_line line;
-
-	if (b->end > 0) {
-		if (!anchor_parse(text, &line)) {
-			return err_set(err, ERR_CONFIG,
-				       "the anchor has a line that is none, at byte %lld: move "
-				       "\"anchor\" of the key process's folder away to start a new "
-				       "one, and keep it for an inquiry",
-				       (long long)b->end);
-		}
-		struct last *last = map_get(b->last, line.chain);
-		if (last == NULL) {
-			last = NEW(struct last);
-			(void)!str_copy(line.chain, last->chain, sizeof(last->chain));
-			map_put(b->last, str_of(last->chain), last);
-		}
-		last->n = line.n;
-		memcpy(last->hash, line.hash, ANCHOR_HASH);
-	}
-	buf_reset(&b->line);
-	buf_add_str(&b->line, text);
-	b->end += (off_t)text.len + 1;
-	return true;
-}
-
 /* Whole lines of `bytes`; what is left over is half a line, or none. */
 static bool keep_lines(struct log_book *b, struct buf *bytes, struct err *err)
 {
@@ -165,7 +132,8 @@ static bool keep_lines(struct log_book *b, struct buf *bytes, struct err *err)
 		if (end == rest.len) {
 			break;
 		}
-		if (!keep_line(b, str_first(rest, end), err)) {
+		struct str spki = b->verifies ? buf_str(&b->spki) : STR_NONE;
+		if (!log_tail_take(&b->tail, str_first(rest, end), spki, err)) {
 			return false;
 		}
 		rest = str_skip(rest, end + 1);
@@ -174,14 +142,14 @@ static bool keep_lines(struct log_book *b, struct buf *bytes, struct err *err)
 	return true;
 }
 
-/* From b->end on; cuts half a last line off. The file is locked. */
+/* From what was read on; cuts half a last line off. The file is locked. */
 static bool read_on(struct log_book *b, struct err *err)
 {
 	AUTO_BUF struct buf bytes = BUF(PIECE + HEAD_MAX);
-	off_t at = b->end;
+	off_t at = b->tail.end;
 	struct stat st;
 
-	if (fstat(b->fd, &st) != 0 || st.st_size < b->end) {
+	if (fstat(b->fd, &st) != 0 || st.st_size < b->tail.end) {
 		return err_set(err, ERR_SYSTEM,
 			       "the anchor became shorter: put it back from a copy and start "
 			       "again");
@@ -204,27 +172,37 @@ static bool read_on(struct log_book *b, struct err *err)
 			return false;
 		}
 	}
-	if (bytes.len > 0 && ftruncate(b->fd, b->end) != 0) {
+	if (bytes.len > 0 && ftruncate(b->fd, b->tail.end) != 0) {
 		return err_errno(err, ERR_SYSTEM, "cannot cut half a line off the anchor");
 	}
 	return true;
+}
+
+/* An index that cannot be written makes the next start slower, and no more. The file is locked. */
+static void write_index(struct log_book *b)
+{
+	struct err err;
+
+	if (log_tail_is_due(&b->tail) && !log_tail_save(&b->tail, b->dir, b->key, &err)) {
+		log_debug("the anchor's index stays as it was", LOG_ERR(&err));
+	}
 }
 
 /* One line, whole and on disk, or nothing of it. */
 static bool append(struct log_book *b, struct str line, struct err *err)
 {
 	CRASH_POINT("keyd.anchor.signed");
-	ssize_t n = pwrite(b->fd, line.at, line.len, b->end);
+	ssize_t n = pwrite(b->fd, line.at, line.len, b->tail.end);
 	CRASH_POINT("keyd.anchor.written"); /* and not synced */
 
 	if (n == (ssize_t)line.len && fsync(b->fd) == 0) {
-		return keep_line(b, str_first(line, line.len - 1), err);
+		return log_tail_take(&b->tail, str_first(line, line.len - 1), STR_NONE, err);
 	}
 	if (n >= 0 && n != (ssize_t)line.len) {
 		errno = ENOSPC;
 	}
 	(void)err_errno(err, ERR_SYSTEM, "cannot append to the anchor");
-	if (n > 0 && ftruncate(b->fd, b->end) != 0) {
+	if (n > 0 && ftruncate(b->fd, b->tail.end) != 0) {
 		(void)err_wrap(err, "and half a line stayed");
 	}
 	return false;
@@ -232,13 +210,10 @@ static bool append(struct log_book *b, struct str line, struct err *err)
 
 static bool check_head(struct log_book *b, struct err *err)
 {
-	AUTO_BUF struct buf spki = BUF(HEAD_MAX), head = BUF(HEAD_MAX), first = BUF(HEAD_MAX);
+	AUTO_BUF struct buf head = BUF(HEAD_MAX), first = BUF(HEAD_MAX);
 
-	if (!local_key_spki(b->key, &spki, err)) {
-		return false;
-	}
-	anchor_write_head(&head, buf_str(&spki));
-	if (b->end == 0) {
+	anchor_write_head(&head, buf_str(&b->spki));
+	if (b->tail.end == 0) {
 		return append(b, buf_str(&head), err);
 	}
 	char *room = buf_reserve(&first, head.len);
@@ -255,7 +230,12 @@ static bool open_file(struct log_book *b, struct err *err)
 	if (!lock_file(b->fd, F_WRLCK)) {
 		return err_errno(err, ERR_SYSTEM, "cannot lock the anchor");
 	}
+	b->verifies = log_tail_load(&b->tail, b->dir, b->fd, buf_str(&b->spki));
 	bool ok = read_on(b, err) && check_head(b, err);
+	if (ok) {
+		b->verifies = true;
+		write_index(b);
+	}
 	(void)lock_file(b->fd, F_UNLCK);
 	return ok;
 }
@@ -265,10 +245,11 @@ bool log_book_open(const struct vault *v, int dir, struct log_book **out, struct
 	AUTO(log_book_close) struct log_book *b = NEW(struct log_book);
 
 	pthread_mutex_init(&b->lock, NULL);
-	b->line = BUF(HEAD_MAX);
-	b->last = map_new();
+	b->spki = BUF(HEAD_MAX);
+	log_tail_init(&b->tail);
 	b->fd = -1;
-	if (!open_key(v, dir, &b->key, err)) {
+	b->dir = dir;
+	if (!open_key(v, dir, &b->key, err) || !local_key_spki(b->key, &b->spki, err)) {
 		return false;
 	}
 	b->fd = openat(dir, "anchor", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -286,19 +267,12 @@ bool log_book_open(const struct vault *v, int dir, struct log_book **out, struct
 
 void log_book_close(struct log_book *b)
 {
-	size_t at = 0;
-	struct str key;
-	void *value;
-
 	if (!b) {
 		return;
 	}
-	while (map_next(b->last, &at, &key, &value)) {
-		free(value);
-	}
-	map_free(b->last);
+	log_tail_fini(&b->tail);
 	local_key_free(b->key);
-	buf_fini(&b->line);
+	buf_fini(&b->spki);
 	close_fd(b->fd);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
@@ -315,7 +289,7 @@ enum judgement {
 static enum judgement judge(const struct log_book *b, struct str chain, int64_t n,
 			    const uint8_t *hash, struct err *err)
 {
-	const struct last *last = map_get(b->last, chain);
+	const struct log_tail_last *last = log_tail_find(&b->tail, chain);
 
 	if (last == NULL || n > last->n) {
 		return NEWER;
@@ -337,7 +311,7 @@ static bool add_signed(struct log_book *b, int64_t now, struct str chain, int64_
 	AUTO_BUF struct buf signature = BUF(KEY_SIGNATURE_MAX);
 
 	anchor_write_line(&line, now, chain, n, hash);
-	buf_add_str(&message, buf_str(&b->line));
+	buf_add_str(&message, buf_str(&b->tail.line));
 	buf_add_c(&message, '\n');
 	buf_add_str(&message, buf_str(&line));
 	if (!local_key_sign(b->key, KEY_ECDSA_SHA256, buf_str(&message), &signature, err)) {
@@ -346,7 +320,11 @@ static bool add_signed(struct log_book *b, int64_t now, struct str chain, int64_
 	buf_add_c(&line, ' ');
 	buf_add_base64(&line, signature.at, signature.len);
 	buf_add_c(&line, '\n');
-	return append(b, buf_str(&line), err);
+	if (!append(b, buf_str(&line), err)) {
+		return false;
+	}
+	write_index(b);
+	return true;
 }
 
 static bool add_locked(struct log_book *b, int64_t now, struct str chain, int64_t n,
@@ -355,8 +333,10 @@ static bool add_locked(struct log_book *b, int64_t now, struct str chain, int64_
 	if (!read_on(b, err)) {
 		return false;
 	}
-	if (map_get(b->last, chain) == NULL && map_count(b->last) >= CHAINS_MAX) {
-		return err_set(err, ERR_LIMIT, "more than %d chains in one anchor", CHAINS_MAX);
+	if (log_tail_find(&b->tail, chain) == NULL &&
+	    map_count(b->tail.last) >= LOG_TAIL_CHAINS_MAX) {
+		return err_set(err, ERR_LIMIT, "more than %d chains in one anchor",
+			       LOG_TAIL_CHAINS_MAX);
 	}
 	switch (judge(b, chain, n, hash, err)) {
 	case NEWER:
@@ -367,6 +347,22 @@ static bool add_locked(struct log_book *b, int64_t now, struct str chain, int64_
 	default:
 		return false;
 	}
+}
+
+bool log_book_last(struct log_book *b, struct str chain, struct anchor_last *out, struct err *err)
+{
+	pthread_mutex_lock(&b->lock);
+	bool ok = lock_file(b->fd, F_WRLCK) ? read_on(b, err)
+					    : err_errno(err, ERR_SYSTEM, "cannot lock the anchor");
+	const struct log_tail_last *last = ok ? log_tail_find(&b->tail, chain) : NULL;
+	*out = (struct anchor_last){0};
+	if (last != NULL) {
+		out->n = last->n;
+		memcpy(out->hash, last->hash, ANCHOR_HASH);
+	}
+	(void)lock_file(b->fd, F_UNLCK);
+	pthread_mutex_unlock(&b->lock);
+	return ok;
 }
 
 bool log_book_add(struct log_book *b, int64_t now, struct str chain, int64_t n,

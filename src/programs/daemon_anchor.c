@@ -11,6 +11,7 @@ struct note {
 	struct job job;
 	struct daemon_anchor *of;
 	int64_t noted[2];
+	bool denied; /* those, too: their pace lets us */
 	bool ok;
 	struct err err;
 };
@@ -44,7 +45,7 @@ static void run(struct job *job)
 			*p = '-'; /* the host's name chose it */
 		}
 	}
-	n->ok = note_one(n, false, "audit") && note_one(n, true, denied);
+	n->ok = note_one(n, false, "audit") && (!n->denied || note_one(n, true, denied));
 }
 
 static void done(struct job *job)
@@ -52,6 +53,9 @@ static void done(struct job *job)
 	struct note *n = CONTAINER_OF(job, struct note, job);
 	struct daemon_anchor *a = n->of;
 
+	if (n->noted[true] != a->noted[true]) {
+		anchor_pace_noted(&a->pace, loop_now(a->loop));
+	}
 	memcpy(a->noted, n->noted, sizeof(a->noted));
 	a->runs = false;
 	if (!n->ok && !a->refused) {
@@ -73,6 +77,7 @@ static void each_second(struct loop_timer *t)
 	struct note *n = NEW(struct note);
 	n->of = a;
 	memcpy(n->noted, a->noted, sizeof(n->noted));
+	n->denied = anchor_pace_may(&a->pace, loop_now(a->loop));
 	n->job.run = run;
 	n->job.done = done;
 	a->runs = jobs_submit(a->jobs, a->loop, &n->job, &err);

@@ -1,9 +1,10 @@
 #pragma once
 /*
  * Notes the heads of the audit at keyd (keys/anchor.h), at most once a second, after they moved: of
- * the changes as the chain "audit", of this node's denied attempts as "denied:{node}". A database
- * that was rolled back is said once, as an error in the log.
+ * the changes as the chain "audit", of this node's denied attempts as "denied:{node}", those at the
+ * pace of keys/anchor_pace.h. A database that was rolled back is said once, as an error in the log.
  */
+#include "keys/anchor_pace.h"
 #include "keys/entries.h"
 #include "net/jobs.h"
 #include "net/loop.h"
@@ -15,9 +16,10 @@ struct daemon_anchor {
 	struct loop *loop;
 	struct jobs *jobs;
 	struct loop_timer timer;
-	int64_t noted[2]; /* numbers at keyd: of the changes, of the denied attempts */
-	bool runs;        /* a job is on its way */
-	bool refused;     /* said in the log already */
+	int64_t noted[2];        /* numbers at keyd: of the changes, of the denied attempts */
+	struct anchor_pace pace; /* of the denied attempts */
+	bool runs;               /* a job is on its way */
+	bool refused;            /* said in the log already */
 };
 
 /* All lent; until the jobs end. */

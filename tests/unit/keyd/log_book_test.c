@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "keyd/log_tail.h"
 #include "unit/keyd/place.h"
 #include "unit/unit.h"
 
@@ -198,6 +199,91 @@ TEST(the_key_moves_to_the_new_master_key)
 	assert_ok(anchor_read(path, NULL, NULL, &sum, &err), &err);
 }
 
+/* ---- the index (keyd/log_tail.h) ---- */
+
+/* As many lines as it takes for an index, and three behind it. */
+static int64_t write_indexed(void)
+{
+	int64_t n = 0;
+
+	assert_ok(add("old", 7, 7), &err);
+	while (faccessat(place.dir, "anchor.index", F_OK, 0) != 0) {
+		assert_true(n < LOG_TAIL_EVERY / 100);
+		assert_ok(add("head", ++n, 1), &err);
+	}
+	for (int i = 0; i < 3; i++) {
+		assert_ok(add("head", ++n, 1), &err);
+	}
+	return n;
+}
+
+/* The first byte of the line's text that follows `text`. */
+static off_t place_of(const char *text, bool last)
+{
+	AUTO_BUF struct buf all = BUF(MIB(1));
+	off_t found = -1;
+	int fd = openat(place.dir, "anchor", O_RDONLY | O_CLOEXEC);
+	char *room = buf_reserve(&all, KIB(512));
+
+	buf_commit(&all, (size_t)read(fd, room, KIB(512)));
+	close_fd(fd);
+	for (char *p = all.at; (p = strstr(p, text)) != NULL; p++) {
+		found = found < 0 || last ? p - all.at + (off_t)strlen(text) : found;
+	}
+	assert_true(found > 0);
+	return found;
+}
+
+TEST(a_start_reads_what_is_behind_the_index)
+{
+	struct anchor_last last;
+	struct log_book *b;
+
+	int64_t n = write_indexed();
+	write_at(place_of(" head 1", false), SEEK_SET, "/", 1); /* is no line any more */
+	reopen();
+	assert_ok(log_book_last(place.book, STR("head"), &last, &err), &err);
+	assert_int_equal(last.n, n);
+	assert_ok(log_book_last(place.book, STR("old"), &last, &err), &err);
+	assert_int_equal(last.n, 7);
+	assert_int_equal(last.hash[0], 7);
+	assert_ok(log_book_last(place.book, STR("other"), &last, &err), &err);
+	assert_int_equal(last.n, 0);
+	assert_err(add("old", 6, 7), &err, ERR_CONFLICT, "rolled back");
+	assert_ok(add("head", n + 1, 1), &err);
+	/* Without the index, and with one that was changed, all of it is read. */
+	int fd = openat(place.dir, "anchor.index", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, "D", 1, 0), 1);
+	close_fd(fd);
+	assert_err(log_book_open(place.vault, place.dir, &b, &err), &err, ERR_CONFIG, "is none");
+	assert_int_equal(unlinkat(place.dir, "anchor.index", 0), 0);
+	assert_err(log_book_open(place.vault, place.dir, &b, &err), &err, ERR_CONFIG, "is none");
+}
+
+TEST(a_changed_line_behind_the_index_is_refused)
+{
+	char number[32];
+	struct log_book *b;
+
+	int64_t n = write_indexed();
+	(void)snprintf(number, sizeof(number), " head %lld", (long long)n);
+	write_at(place_of(number, true) + 1, SEEK_SET, "a", 1); /* of the hash */
+	assert_err(log_book_open(place.vault, place.dir, &b, &err), &err, ERR_CONFIG,
+		   "does not verify");
+}
+
+TEST(an_index_of_another_anchor_is_passed_over)
+{
+	struct anchor_last last;
+
+	(void)write_indexed();
+	assert_int_equal(unlinkat(place.dir, "anchor", 0), 0);
+	reopen();
+	assert_ok(log_book_last(place.book, STR("head"), &last, &err), &err);
+	assert_int_equal(last.n, 0);
+	assert_ok(add("head", 1, 1), &err);
+}
+
 #define BOOK_TEST(f) cmocka_unit_test_setup_teardown(f, open_place, close_place)
 static const struct CMUnitTest tests[] = {
 	BOOK_TEST(what_was_noted_is_read_and_verified),
@@ -208,5 +294,8 @@ static const struct CMUnitTest tests[] = {
 	BOOK_TEST(another_key_than_the_anchors_is_refused),
 	BOOK_TEST(two_writers_go_on_where_the_other_one_ended),
 	BOOK_TEST(the_key_moves_to_the_new_master_key),
+	BOOK_TEST(a_start_reads_what_is_behind_the_index),
+	BOOK_TEST(a_changed_line_behind_the_index_is_refused),
+	BOOK_TEST(an_index_of_another_anchor_is_passed_over),
 };
 UNIT_MAIN(tests)

@@ -58,6 +58,7 @@ static inline void place_close(struct place *p)
 	(void)unlinkat(p->dir, "check", 0);
 	(void)unlinkat(p->dir, "anchor", 0);
 	(void)unlinkat(p->dir, "anchor.key", 0);
+	(void)unlinkat(p->dir, "anchor.index", 0);
 	close_fd(p->dir);
 	assert_int_equal(rmdir(p->folder), 0);
 }
