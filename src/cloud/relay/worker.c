@@ -206,7 +206,9 @@ static void on_tunnel(struct tunnel *tunnel, enum tunnel_event event, void *user
 
 	switch (event) {
 	case TUNNEL_UP:
-		if (!t->up) {
+		/* One that was sent away in this very turn, before this was told, is not put where
+		 * requests look: nobody would take it out again. */
+		if (!t->up && !t->draining) {
 			came_up(t);
 		}
 		break;

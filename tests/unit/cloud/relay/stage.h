@@ -188,7 +188,7 @@ static void stage_settle(struct stage *s)
 	stage_turns(s, 12);
 }
 
-static void stage_wait(struct stage *s, msec_t ms)
+UNUSED static void stage_wait(struct stage *s, msec_t ms)
 {
 	/* In steps, so that tunnels hear each other in between as they would. */
 	for (msec_t end = s->now + ms; s->now < end;) {
@@ -199,7 +199,7 @@ static void stage_wait(struct stage *s, msec_t ms)
 	stage_settle(s);
 }
 
-static void stage_tunnel_up(struct stage *s)
+UNUSED static void stage_tunnel_up(struct stage *s)
 {
 	struct connector *c = &s->connector;
 	struct tunnel_settings settings = {
@@ -289,7 +289,7 @@ UNUSED static void stage_respond(struct stage *s, const struct http_head *head, 
 }
 
 /* 200 with `text` as its body and a length. */
-static void stage_answer(struct stage *s, const char *text)
+UNUSED static void stage_answer(struct stage *s, const char *text)
 {
 	struct http_head head = {
 		.status = 200, .body = HTTP_BODY_LENGTH, .content_length = strlen(text)};
