@@ -228,6 +228,13 @@ def case_downloads(world):
     answer = t.must("GET", path + "/SigningRequest/$value")
     expect("verify OK" in subprocess.run(["openssl", "req", "-verify", "-noout"], input=answer.body,
                                          capture_output=True).stderr.decode(), "PKCS#10")
+    equal(t.back_up().status, 204, "backed up")
+    backup = "?keystoreName=backup_admin_system"
+    equal(t.must("GET", path + backup).json()["d"]["Alias"], "Down/Load;1", "one entry of the backup")
+    for part in ("/ChainCertificates", "/Certificate/$value", "/ChainResource/$value", "/Sshkey/$value"):
+        t.must("GET", path + part + backup)
+    expect(len(t.must("GET", "/KeystoreResources('backup_admin_system')").json()["d"]["Resource"]) > 1000,
+           "the whole backup as a file")
     answer = t.must("GET", path + "/Sshkey/$value")
     expect(answer.text.startswith("ssh-rsa ") and
            answer.text.endswith("public key for alias Down/Load;1\n"), answer.text)

@@ -215,7 +215,7 @@ static bool prepare_list(struct db *db, struct reading *r, struct stmt **st, str
 		LIST_FROM " AND l.from_gen <= $5 AND l.to_gen > $5 AND l.owner <= $6" LIST_WHICH;
 	const char *one_now =
 		LIST_FROM " AND l.to_gen = " KEYSTORE_NOW " AND l.alias_fold = $2 LIMIT 1";
-	const char *one_then = LIST_FROM " AND l.from_gen <= $5 AND l.to_gen > $5 AND l.owner <= $6"
+	const char *one_then = LIST_FROM " AND l.from_gen <= $3 AND l.to_gen > $3 AND l.owner <= $4"
 					 " AND l.alias_fold = $2 LIMIT 1";
 	const struct keystore_filter *f = r->filter;
 	bool early = f != NULL && f->limit != 0 && f->text.len == 0;
@@ -232,8 +232,9 @@ static bool prepare_list(struct db *db, struct reading *r, struct stmt **st, str
 		stmt_int(*st, 4, early ? (int64_t)f->limit : INT32_MAX);
 	}
 	if (!r->now) {
-		stmt_int(*st, 5, r->generation);
-		stmt_int(*st, 6, r->tenant_only ? KEYS_OWNER_TENANT : KEYS_OWNER_PROVIDER);
+		int at = r->one ? 3 : 5;
+		stmt_int(*st, at, r->generation);
+		stmt_int(*st, at + 1, r->tenant_only ? KEYS_OWNER_TENANT : KEYS_OWNER_PROVIDER);
 	}
 	return true;
 }

@@ -93,6 +93,19 @@ static void places_that_are_not_there(void **state)
 	keystore_close(k);
 }
 
+static const char *subject_of(struct keystore *k, const struct keystore_place *place,
+			      const char *alias)
+{
+	static char text[100];
+	struct keystore_list *list = NULL;
+	struct err err;
+
+	assert_ok(keystore_find(k, place, str_of(alias), &list, &err), &err);
+	(void)snprintf(text, sizeof(text), "%.*s", STR_ARGS(keystore_list_at(list, 0)->subject));
+	keystore_list_free(list);
+	return text;
+}
+
 static void every_generation_can_be_read(void **state)
 {
 	struct keystore *k = ready(state);
@@ -108,6 +121,12 @@ static void every_generation_can_be_read(void **state)
 	assert_string_equal(aliases_of(k, &place), "a");
 	place.generation = 2;
 	assert_string_equal(aliases_of(k, &place), "a b");
+	assert_string_equal(subject_of(k, &place, "A"), "CN=A");
+	place.generation = 3;
+	assert_string_equal(subject_of(k, &place, "A"), "CN=A2");
+	place.generation = 1;
+	struct keystore_list *none = NULL;
+	assert_err(keystore_find(k, &place, STR("b"), &none, &err), &err, ERR_MISSING, "\"b\"");
 	assert_ok(keystore_generations(k, STR(TENANT), 0, 2, &rows, &n, &err), &err);
 	assert_int_equal(n, 2);
 	assert_int_equal(rows[0].n, 3);
