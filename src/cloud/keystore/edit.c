@@ -325,7 +325,8 @@ static bool edit_tx(struct db *db, struct change *change, void *user, struct err
 	struct keystore_edit *e = &r->edit;
 
 	edit_start(r, db);
-	bool ok = lock(e, err) && r->plan->fn(e, r->plan->user, err);
+	bool ok = lock(e, err) && (e->makes_no_generation || keystore_check_future(e, err)) &&
+		  r->plan->fn(e, r->plan->user, err);
 	if (ok) {
 		CRASH_POINT("keystore.change.written");
 	}

@@ -147,10 +147,15 @@ bool keystore_read_ids(struct db *db, const struct query *q, int64_t **ids, size
 bool keystore_state_hash(struct db *db, int64_t keystore, int64_t generation,
 			 uint8_t hash[static 32], struct err *err)
 {
-	/* An end that has not come yet is none of ours: lists do not show such a row as alive. */
+	/*
+	 * A beginning or an end that has not come yet is none of ours: lists show the one as alive
+	 * and the other not, so the current state is hashed as they show it.
+	 */
 	struct query q = {.sql = "SELECT version FROM entry_life WHERE keystore = $1"
-				 " AND to_gen > $2 AND from_gen <= $2 AND (to_gen = " KEYSTORE_NOW
-				 " OR to_gen <= (SELECT generation FROM keystore WHERE id = $1))",
+				 " AND to_gen > $2 AND (to_gen = " KEYSTORE_NOW
+				 " OR to_gen <= (SELECT generation FROM keystore WHERE id = $1))"
+				 " AND (from_gen <= $2 OR (to_gen = " KEYSTORE_NOW
+				 " AND $2 = (SELECT generation FROM keystore WHERE id = $1)))",
 			  .params = {QUERY_INT(keystore), QUERY_INT(generation)},
 			  .n_params = 2};
 	AUTO_FREE int64_t *ids = NULL;
@@ -193,6 +198,45 @@ bool keystore_state_is_good(struct keystore *k, struct db *db, struct str tenant
 }
 
 /* ---- a new one ---- */
+
+static bool tell_damaged(const struct keystore_edit *e, struct err *err)
+{
+	return err_set(err, ERR_STORE,
+		       "the keystore's generation %lld is damaged and is not changed any further: "
+		       "restore a backup, with mode replace",
+		       (long long)e->generation - 1);
+}
+
+/* Of the future: what begins or ends with a generation that is not made yet. */
+#define FUTURE_BEGIN " WHERE keystore = $1 AND from_gen >= $2 AND to_gen = " KEYSTORE_NOW
+#define FUTURE_END   " WHERE keystore = $1 AND to_gen >= $2 AND to_gen < " KEYSTORE_NOW
+
+static bool drop_future(struct keystore_edit *e, struct err *err)
+{
+	struct query begin = {.sql = "DELETE FROM entry_life" FUTURE_BEGIN,
+			      .params = {QUERY_INT(e->id), QUERY_INT(e->generation)},
+			      .n_params = 2};
+	struct query end = begin;
+
+	end.sql = "UPDATE entry_life SET to_gen = " KEYSTORE_NOW FUTURE_END
+		  " AND NOT EXISTS (SELECT 1 FROM entry_life o WHERE o.keystore = $1"
+		  " AND o.alias_fold = entry_life.alias_fold AND o.to_gen = " KEYSTORE_NOW ")";
+	return query_run(e->db, &begin, NULL, err) && query_run(e->db, &end, NULL, err);
+}
+
+bool keystore_check_future(struct keystore_edit *e, struct err *err)
+{
+	struct query q = {.sql = "SELECT version FROM entry_life" FUTURE_BEGIN
+				 " UNION ALL SELECT version FROM entry_life" FUTURE_END " LIMIT 1",
+			  .params = {QUERY_INT(e->id), QUERY_INT(e->generation)},
+			  .n_params = 2};
+	bool found;
+
+	if (!query_row(e->db, &q, NULL, &found, err)) {
+		return false;
+	}
+	return !found || (e->repairs ? drop_future(e, err) : tell_damaged(e, err));
+}
 
 struct alive {
 	int64_t version, bytes;
@@ -411,10 +455,7 @@ static bool make(struct making *m, struct err *err)
 	}
 	good = good && found == (e->generation > 1);
 	if (!good && !e->repairs) {
-		return err_set(err, ERR_STORE,
-			       "the keystore's generation %lld is damaged and is not changed any "
-			       "further: restore a backup, with mode replace",
-			       (long long)e->generation - 1);
+		return tell_damaged(e, err);
 	}
 	memcpy(m->row.previous, before.mac, sizeof(m->row.previous));
 	return seal_generation(m, err) && insert_generation(e, &m->row, buf_str(&changes), err);

@@ -263,6 +263,11 @@ void keystore_hash_ids(int64_t *ids, size_t n, uint8_t hash[static 32]); /* sort
 NODISCARD bool keystore_state_is_good(struct keystore *k, struct db *db, struct str tenant,
 				      int64_t keystore, int64_t generation, bool *good,
 				      struct err *err);
+/*
+ * The beginning of an edit that makes a generation: a life row that begins or ends with the one to
+ * be made, or later, would be taken for a part of this change. A repair takes it away.
+ */
+NODISCARD bool keystore_check_future(struct keystore_edit *e, struct err *err);
 /* The end of an edit: totals, limits, MAC, row. Sets e->opened and e->closed. */
 NODISCARD bool keystore_make_generation(struct keystore_edit *e, struct err *err);
 NODISCARD bool keystore_read_ids(struct db *db, const struct query *q, int64_t **ids, size_t *n,

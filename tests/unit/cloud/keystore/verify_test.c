@@ -82,6 +82,56 @@ static void a_life_row_that_ends_in_the_future_is_named(void **state)
 	keystore_close(k);
 }
 
+/* The next change would count it among its own, and authenticate it. */
+static void a_life_row_that_begins_in_the_future_becomes_no_part_of_a_change(void **state)
+{
+	struct keystore *k = filled(state);
+	struct keystore_change c = alice();
+	struct str b = STR("b");
+	struct err err;
+
+	assert_int_equal(keystore_delete(k, &c, &b, 1, NULL, &err), KEYSTORE_DONE);
+	database_sql(*state,
+		     "INSERT INTO entry_life (keystore, version, alias_fold, owner, not_after,"
+		     " bytes, from_gen, to_gen) SELECT keystore, version, alias_fold, owner,"
+		     " not_after, bytes, 6, 9223372036854775807 FROM entry_life WHERE to_gen = 5");
+	struct told t = verify(k);
+	says(&t, "b: its life row was changed");
+	says(&t, "generation 5: its entries are not those that it had");
+	struct str a = STR("a");
+	assert_int_equal(keystore_delete(k, &c, &a, 1, NULL, &err), KEYSTORE_FAILED);
+	assert_non_null(strstr(err.text, "damaged"));
+	assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_OVERWRITE, NULL, &err),
+			 KEYSTORE_FAILED);
+	assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_REPLACE, NULL, &err),
+			 KEYSTORE_DONE);
+	t = verify(k);
+	assert_string_equal(t.text, "");
+	assert_string_equal(aliases_of(k, &here), "a b edge");
+	assert_int_equal(keystore_delete(k, &c, &b, 1, NULL, &err), KEYSTORE_DONE);
+	keystore_close(k);
+}
+
+static void a_life_row_that_ends_with_the_next_change_is_not_part_of_it(void **state)
+{
+	struct keystore *k = filled(state);
+	struct keystore_change c = alice();
+	struct str a = STR("a");
+	struct err err;
+
+	database_sql(*state,
+		     "UPDATE entry_life SET to_gen = 5"
+		     " WHERE to_gen = 9223372036854775807 AND version = " VERSION_OF("edge"));
+	assert_int_equal(keystore_delete(k, &c, &a, 1, NULL, &err), KEYSTORE_FAILED);
+	assert_non_null(strstr(err.text, "damaged"));
+	assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_REPLACE, NULL, &err),
+			 KEYSTORE_DONE);
+	struct told t = verify(k);
+	assert_string_equal(t.text, "");
+	assert_string_equal(aliases_of(k, &here), "a b edge");
+	keystore_close(k);
+}
+
 static void a_row_that_says_another_fingerprint_is_named(void **state)
 {
 	struct keystore *k = filled(state);
@@ -244,6 +294,8 @@ static void pruning_keeps_what_is_pinned_and_new(void **state)
 static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_changed_sealed_key_is_named),
 	ON_BOTH(a_life_row_that_ends_in_the_future_is_named),
+	ON_BOTH(a_life_row_that_begins_in_the_future_becomes_no_part_of_a_change),
+	ON_BOTH(a_life_row_that_ends_with_the_next_change_is_not_part_of_it),
 	ON_BOTH(a_row_that_says_another_fingerprint_is_named),
 	ON_BOTH(a_changed_chain_is_named),
 	ON_BOTH(a_flag_that_was_set_past_us_is_named),
