@@ -44,8 +44,11 @@ static bool add_pair(struct connection_entries *e, const struct keystore_entry *
 	size_t n = copy.at != NULL ? keystore_chain_split(copy, ders, COUNT(ders)) : 0;
 	struct str *kept = arena_get(e->arena, sizeof(ders));
 
-	if (copy.at == NULL || alias == NULL || kept == NULL) {
+	if (chain.len > 0 && (copy.at == NULL || alias == NULL || kept == NULL)) {
 		return is_full(err);
+	}
+	if (n == 0) {
+		return true; /* damaged: there is nothing to show */
 	}
 	memcpy(kept, ders, n * sizeof(*ders));
 	e->pairs = grow(e->pairs, e->n_pairs, &e->room_pairs, sizeof(*e->pairs));

@@ -79,7 +79,8 @@ static void content_init(struct keystore_content *c)
 	" JOIN entry_version v ON v.id = l.version JOIN entry_content c ON c.id = v.id"            \
 	" LEFT JOIN data_key d ON d.tenant = s.tenant AND d.id = c.data_key"
 
-static bool take_content(struct stmt *st, struct keystore_content *out, struct err *err)
+/* *whole: false when something of it is longer than it can be; that is left out. */
+static bool read_parts(struct stmt *st, struct keystore_content *out, bool *whole, struct err *err)
 {
 	struct str hash = stmt_col_text(st, KEYSTORE_N_COLUMNS + 3);
 
@@ -93,9 +94,17 @@ static bool take_content(struct stmt *st, struct keystore_content *out, struct e
 	if (hash.len == sizeof(out->chain_sha256)) {
 		memcpy(out->chain_sha256, hash.at, hash.len);
 	}
-	return (!buf_failed(&out->chain) && !buf_failed(&out->sealed) && !buf_failed(&out->spki)) ||
-	       err_set(err, ERR_STORE, "entry %s: its content is longer than it can be",
-		       out->list->entries[0].alias);
+	*whole = !buf_failed(&out->chain) && !buf_failed(&out->sealed) && !buf_failed(&out->spki);
+	return true;
+}
+
+static bool take_content(struct stmt *st, struct keystore_content *out, struct err *err)
+{
+	bool whole;
+
+	return read_parts(st, out, &whole, err) &&
+	       (whole || err_set(err, ERR_STORE, "entry %s: its content is longer than it can be",
+				 out->list->entries[0].alias));
 }
 
 struct content_reading {
@@ -159,8 +168,9 @@ bool keystore_walk_contents(struct db *db, int64_t keystore, int64_t only_flags,
 	stmt_int(st, 1, keystore);
 	stmt_int(st, 2, only_flags);
 	while (ok && (outcome = stmt_step(st, err)) == STORE_ROW) {
+		bool whole; /* else it does not open: one damaged entry hides no other */
 		content_init(&c);
-		ok = take_content(st, &c, err) && fn(&c, user, err);
+		ok = read_parts(st, &c, &whole, err) && fn(&c, user, err);
 	}
 	stmt_reset(st);
 	keystore_content_fini(&c);

@@ -8,7 +8,7 @@
 #include "store/follow.h"
 
 enum {
-	ANCHORS_MAX = 10000, /* of one tenant: its limit of entries is no larger by default */
+	ANCHORS_MAX = 100000, /* of one tenant: its limit of entries is no larger */
 };
 
 struct keystore_publisher {
@@ -74,7 +74,7 @@ struct gathering {
 	size_t n, room;
 };
 
-static bool gather(struct keystore_content *c, void *user, struct err *err)
+static bool gather(struct keystore_content *c, void *user, struct err *err UNUSED)
 {
 	struct gathering *g = user;
 
@@ -82,7 +82,7 @@ static bool gather(struct keystore_content *c, void *user, struct err *err)
 		return true;
 	}
 	if (g->n == ANCHORS_MAX) {
-		return err_set(err, ERR_LIMIT, "more than %d anchors", (int)ANCHORS_MAX);
+		return true; /* put there past us: the state does not fit either */
 	}
 	if (g->n == g->room) {
 		g->room = g->room == 0 ? 16 : g->room * 2;
@@ -184,17 +184,33 @@ struct loading {
 };
 
 /*
+ * The keystore's row is covered by no MAC, its generation's is. Without a good one nobody knows
+ * whether a certificate was required: then it is. `good`: that MAC was checked.
+ */
+static bool read_settings(struct loading *l, struct db *db, const struct tenant_row *row, bool good,
+			  int64_t *settings, struct err *err)
+{
+	struct keystore_generation_row g;
+	bool found;
+
+	if (!keystore_read_generation(db, row->row.id, row->row.generation, &g, &found, err) ||
+	    (found && !good &&
+	     !keystore_check_mac(l->k, db, str_of(row->tenant), &g, &good, err))) {
+		return false;
+	}
+	*settings = good ? g.settings : KEYSTORE_REQUIRES_CERTIFICATE;
+	return true;
+}
+
+/*
  * Whether the state is what was authenticated, and its settings. What is wrong with one tenant's
  * rows is that tenant's: the others are published all the same.
  */
 static bool judge(struct loading *l, struct db *db, const struct tenant_row *row,
 		  const struct runtime_tenant *old, int64_t *settings, bool *good, struct err *err)
 {
-	struct keystore_generation_row g;
-	bool found;
-
 	*good = false;
-	*settings = row->row.settings;
+	*settings = KEYSTORE_REQUIRES_CERTIFICATE;
 	if (old != NULL && row->row.generation < old->generation) {
 		return true; /* an earlier state was put back: well made, and not to be believed */
 	}
@@ -202,14 +218,11 @@ static bool judge(struct loading *l, struct db *db, const struct tenant_row *row
 				    good, err)) {
 		return false;
 	}
-	if (*good) {
-		if (!keystore_read_generation(db, row->row.id, row->row.generation, &g, &found,
-					      err)) {
-			return false;
-		}
-		*settings = g.settings; /* the keystore's row is covered by no MAC */
+	if (*good && row->row.generation == 0) {
+		*settings = 0; /* nothing was ever changed */
+		return true;
 	}
-	return true;
+	return read_settings(l, db, row, *good, settings, err);
 }
 
 static bool load_tenant(struct loading *l, struct db *db, const struct tenant_row *row,

@@ -1,6 +1,7 @@
 #include "cloud/keystore/publish.h"
 
 #include "cloud/directory/runtime.h"
+#include "store/query.h"
 #include "unit/cloud/keystore/fixture.h"
 
 struct live {
@@ -206,6 +207,112 @@ static void a_requirement_that_was_changed_past_us_is_not_believed(void **state)
 	live_stop(&l);
 }
 
+static void start_again(struct live *l)
+{
+	struct err err;
+
+	keystore_publish_stop(l->p);
+	snapshot_cell_fini(&l->cell);
+	snapshot_cell_init(&l->cell);
+	assert_ok(keystore_publish_start(l->k, &l->cell, &l->p, &err), &err);
+}
+
+static bool is_required(struct live *l)
+{
+	struct snapshot *held = snapshot_ref(&l->cell);
+	bool required =
+		runtime_find(CONTAINER_OF(held, struct runtime_snapshot, snapshot), STR(TENANT))
+			->requires_certificate;
+
+	snapshot_unref(held);
+	return required;
+}
+
+/* An old version is well sealed for ever, and a generation that is still to come hashes nothing. */
+static void an_entry_that_begins_in_the_future_is_not_believed(void **state)
+{
+	struct keystore_change c = alice();
+	struct str a = STR("a");
+	struct live l;
+	struct err err;
+
+	live_start(&l, state);
+	put(l.k, "a", "CN=A", false);
+	mark(l.k, "a", KEYS_FLAG_INBOUND);
+	assert_int_equal(keystore_delete(l.k, &c, &a, 1, NULL, &err), KEYSTORE_DONE);
+	database_sql(
+		*state,
+		"INSERT INTO entry_life (keystore, version, alias_fold, owner, not_after,"
+		" bytes, from_gen, to_gen) SELECT keystore, version, alias_fold, owner,"
+		" not_after, bytes, 4, 9223372036854775807 FROM entry_life WHERE from_gen = 2");
+	start_again(&l);
+	assert_int_equal(anchors_of(&l, NULL), 0);
+	live_stop(&l);
+}
+
+/* Nobody knows then what was wanted: asking for too much is the safe side. */
+static void of_a_damaged_store_that_was_never_known_a_certificate_is_required(void **state)
+{
+	struct keystore_change c = alice();
+	struct live l;
+	struct err err;
+
+	live_start(&l, state);
+	assert_int_equal(keystore_require_certificate(l.k, &c, true, &err), KEYSTORE_DONE);
+	database_sql(*state, "UPDATE keystore SET settings = 0, generation = generation + 1");
+	start_again(&l);
+	assert_true(is_required(&l));
+	live_stop(&l);
+}
+
+/* The generation's row tells, when only the entries are not those that it had. */
+static void a_damaged_store_that_required_nothing_requires_nothing(void **state)
+{
+	struct live l;
+
+	live_start(&l, state);
+	put(l.k, "a", "CN=A", false);
+	put(l.k, "b", "CN=B", false);
+	database_sql(*state, "UPDATE entry_life SET to_gen = 2 WHERE from_gen = 1");
+	start_again(&l);
+	assert_false(is_required(&l));
+	live_stop(&l);
+}
+
+static bool lengthen(struct db *db, void *user, struct err *err)
+{
+	const struct query q = {.sql = "UPDATE entry_content SET chain = $1 WHERE id IN (SELECT id"
+				       " FROM entry_version WHERE alias = 'long')",
+				.params = {QUERY_BLOB(*(const struct str *)user)},
+				.n_params = 1};
+
+	return query_run(db, &q, NULL, err);
+}
+
+static void an_entry_longer_than_any_keeps_no_other_tenant_waiting(void **state)
+{
+	struct database *d = *state;
+	struct keystore_change c = alice();
+	AUTO_BUF struct buf chain = BUF(MIB(2));
+	struct live l;
+	struct err err;
+
+	live_start(&l, state);
+	put_for_another_tenant(l.k, "long");
+	c.tenant = STR("22222222-2222-4333-8444-555555555555");
+	assert_int_equal(keystore_set_flags(l.k, &c, STR("long"), KEYS_FLAG_INBOUND, NULL, &err),
+			 KEYSTORE_DONE);
+	put(l.k, "a", "CN=A", false);
+	mark(l.k, "a", KEYS_FLAG_INBOUND);
+	memset(buf_reserve(&chain, MIB(2)), 0, MIB(2));
+	buf_commit(&chain, MIB(2));
+	struct str bytes = buf_str(&chain);
+	assert_ok(store_tx(d->store, lengthen, &bytes, &err), &err);
+	start_again(&l);
+	assert_int_equal(anchors_of(&l, NULL), 1);
+	live_stop(&l);
+}
+
 static void without_the_key_process_all_goes_on(void **state)
 {
 	struct database *d = *state;
@@ -257,6 +364,10 @@ static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_broken_data_key_keeps_no_other_tenant_waiting),
 	ON_BOTH(an_earlier_state_that_was_put_back_is_not_believed),
 	ON_BOTH(a_requirement_that_was_changed_past_us_is_not_believed),
+	ON_BOTH(an_entry_that_begins_in_the_future_is_not_believed),
+	ON_BOTH(of_a_damaged_store_that_was_never_known_a_certificate_is_required),
+	ON_BOTH(a_damaged_store_that_required_nothing_requires_nothing),
+	ON_BOTH(an_entry_longer_than_any_keeps_no_other_tenant_waiting),
 	ON_BOTH(without_the_key_process_all_goes_on),
 	ON_BOTH(a_required_certificate_is_told),
 };
