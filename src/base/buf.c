@@ -57,7 +57,7 @@ static void move_to(struct buf *b, size_t cap)
 	b->cap = cap;
 }
 
-char *buf_reserve(struct buf *b, size_t len)
+static char *reserve_more(struct buf *b, size_t len)
 {
 	if (b->failed || len > b->max || b->len > b->max - len) {
 		b->failed = true;
@@ -77,6 +77,14 @@ char *buf_reserve(struct buf *b, size_t len)
 		b->at[b->len] = '\0';
 	}
 	return b->at + b->len;
+}
+
+char *buf_reserve(struct buf *b, size_t len)
+{
+	bool fits =
+		!b->failed && len < b->cap - b->len && b->max - b->len >= len && b->max >= b->len;
+
+	return fits ? b->at + b->len : reserve_more(b, len);
 }
 
 void buf_commit(struct buf *b, size_t len)

@@ -1,5 +1,13 @@
 #include "base/clock.h"
 
+enum {
+	DAY_S = 86400,
+	ERA_DAYS = 146097, /* of 400 years */
+};
+#define CALENDAR_START (INT64_C(719468) * DAY_S)      /* 0000-03-01 to 1970-01-01 */
+#define CALENDAR_FIRST (-CALENDAR_START)              /* 0000-03-01T00:00:00 */
+#define CALENDAR_LAST  (INT64_C(2932897) * DAY_S - 1) /* 9999-12-31T23:59:59 */
+
 static int64_t read_ms(clockid_t id)
 {
 	struct timespec t = {0};
@@ -33,7 +41,7 @@ static struct tm utc(int64_t unix_s)
 	return tm;
 }
 
-static char *two_digits(char *to, int n, char after)
+static char *two_digits(char *to, unsigned n, char after)
 {
 	*to++ = (char)('0' + n / 10);
 	*to++ = (char)('0' + n % 10);
@@ -41,32 +49,58 @@ static char *two_digits(char *to, int n, char after)
 	return to;
 }
 
-/* Digit by digit: lists have four of these a row, and printf took a fifth of their time. */
-static void add_seconds(struct buf *b, int64_t unix_s)
+/*
+ * Seconds of a day and days since 1970 to "2026-07-01T12:00:00"; years 0 to 9999. Counted in years
+ * from March on, so that a leap day is the last one. By hand, digit by digit: lists have four of
+ * these a row, and libc's calendar takes a lock.
+ */
+static char *write_seconds(char *to, int64_t unix_s)
 {
-	struct tm tm = utc(unix_s);
-	int year = tm.tm_year + 1900;
-	char text[24], *to = text;
+	const uint64_t s = (uint64_t)(unix_s + CALENDAR_START); /* since 0000-03-01 */
+	const unsigned days = (unsigned)(s / DAY_S), second = (unsigned)(s % DAY_S);
+	const unsigned era = days / ERA_DAYS, day_of_era = days % ERA_DAYS;
+	const unsigned year_of_era =
+		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	const unsigned day_of_year =
+		day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	const unsigned month = (5 * day_of_year + 2) / 153; /* 0 is March */
+	const unsigned year = era * 400 + year_of_era + (month >= 10 ? 1 : 0);
 
-	if (year < 0 || year > 9999) {
-		buf_addf(b, "%04d-%02d-%02dT%02d:%02d:%02d", year, tm.tm_mon + 1, tm.tm_mday,
-			 tm.tm_hour, tm.tm_min, tm.tm_sec);
-		return;
-	}
 	to = two_digits(to, year / 100, '-');
 	to = two_digits(to - 1, year % 100, '-');
-	to = two_digits(to, tm.tm_mon + 1, '-');
-	to = two_digits(to, tm.tm_mday, 'T');
-	to = two_digits(to, tm.tm_hour, ':');
-	to = two_digits(to, tm.tm_min, ':');
-	to = two_digits(to, tm.tm_sec, 'Z');
-	buf_add(b, text, (size_t)(to - text) - 1);
+	to = two_digits(to, month < 10 ? month + 3 : month - 9, '-');
+	to = two_digits(to, day_of_year - (153 * month + 2) / 5 + 1, 'T');
+	to = two_digits(to, second / 3600, ':');
+	to = two_digits(to, second / 60 % 60, ':');
+	return two_digits(to, second % 60, 'Z') - 1;
+}
+
+static void add_far_seconds(struct buf *b, int64_t unix_s)
+{
+	struct tm tm = utc(unix_s);
+
+	buf_addf(b, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+		 tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+/* With `behind`, which is at most ".123Z". */
+static void add_seconds(struct buf *b, int64_t unix_s, struct str behind)
+{
+	char text[32];
+
+	if (unix_s < CALENDAR_FIRST || unix_s > CALENDAR_LAST) {
+		add_far_seconds(b, unix_s);
+		buf_add_str(b, behind);
+		return;
+	}
+	char *end = write_seconds(text, unix_s);
+	memcpy(end, behind.at, behind.len);
+	buf_add(b, text, (size_t)(end - text) + behind.len);
 }
 
 void clock_add_rfc3339(struct buf *b, int64_t unix_s)
 {
-	add_seconds(b, unix_s);
-	buf_add_c(b, 'Z');
+	add_seconds(b, unix_s, STR("Z"));
 }
 
 void clock_add_rfc3339_ms(struct buf *b, int64_t unix_ms)
@@ -77,12 +111,9 @@ void clock_add_rfc3339_ms(struct buf *b, int64_t unix_ms)
 		ms += 1000;
 		s--;
 	}
-	add_seconds(b, s);
-	buf_add_c(b, '.');
-	buf_add_c(b, (char)('0' + ms / 100));
-	buf_add_c(b, (char)('0' + ms / 10 % 10));
-	buf_add_c(b, (char)('0' + ms % 10));
-	buf_add_c(b, 'Z');
+	const char behind[] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+			       (char)('0' + ms % 10), 'Z'};
+	add_seconds(b, s, str_make(behind, sizeof(behind)));
 }
 
 static const char day_names[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};

@@ -53,6 +53,33 @@ static bool is_plain(char c)
 	return (unsigned char)c >= 0x20 && (unsigned char)c < 0x7F && c != '"' && c != '\\';
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Of eight bytes at once: a zero byte somewhere gives bits in EACH(0x80). */
+static uint64_t zeros(uint64_t v)
+{
+	return (v - EACH(1)) & ~v;
+}
+
+/* How many bytes from the start on need no escape: nearly always all of them. */
+static size_t plain_length(struct str s)
+{
+	size_t n = 0;
+
+	for (uint64_t v; s.len - n >= sizeof(v); n += sizeof(v)) {
+		memcpy(&v, s.at + n, sizeof(v));
+		uint64_t special = ((v - EACH(0x20)) & ~v) | v | zeros(v ^ EACH(0x7F)) |
+				   zeros(v ^ EACH('"')) | zeros(v ^ EACH('\\'));
+		if ((special & EACH(0x80)) != 0) {
+			break;
+		}
+	}
+	while (n < s.len && is_plain(s.at[n])) {
+		n++;
+	}
+	return n;
+}
+
 static void add_escaped(struct buf *b, char c)
 {
 	static const char short_forms[] = "\bb\ff\nn\rr\tt\"\"\\\\";
@@ -66,35 +93,58 @@ static void add_escaped(struct buf *b, char c)
 	buf_addf(b, "\\u%04x", (unsigned char)c);
 }
 
-void jsonw_str(struct jsonw *w, struct str s)
+static void add_text(struct buf *b, struct str s)
 {
-	begin(w);
-	buf_add_c(w->out, '"');
 	while (s.len) {
-		size_t plain = 0;
-		while (plain < s.len && is_plain(s.at[plain])) {
-			plain++;
-		}
-		buf_add(w->out, s.at, plain);
+		size_t plain = plain_length(s);
+		buf_add(b, s.at, plain);
 		s = str_skip(s, plain);
 		size_t n = str_utf8_length(s);
 		if (n > 1) {
-			buf_add(w->out, s.at, n);
+			buf_add(b, s.at, n);
 		} else if (n == 1) {
-			add_escaped(w->out, s.at[0]);
+			add_escaped(b, s.at[0]);
 		} else if (s.len) {
-			buf_add_str(w->out, STR("\xef\xbf\xbd"));
+			buf_add_str(b, STR("\xef\xbf\xbd"));
 			n = 1;
 		}
 		s = str_skip(s, n);
 	}
-	buf_add_c(w->out, '"');
+}
+
+/* The text between its quotes, and what stands behind it: in one piece when nothing is escaped. */
+static void add_quoted(struct jsonw *w, struct str s, struct str behind)
+{
+	begin(w);
+	if (plain_length(s) < s.len) {
+		buf_add_c(w->out, '"');
+		add_text(w->out, s);
+		buf_add_c(w->out, '"');
+		buf_add_str(w->out, behind);
+		return;
+	}
+	size_t len = s.len + 2 + behind.len;
+	char *to = buf_reserve(w->out, len);
+	if (to == NULL) {
+		return;
+	}
+	to[0] = '"';
+	if (s.len > 0) {
+		memcpy(to + 1, s.at, s.len);
+	}
+	to[s.len + 1] = '"';
+	memcpy(to + s.len + 2, behind.at, behind.len);
+	buf_commit(w->out, len);
+}
+
+void jsonw_str(struct jsonw *w, struct str s)
+{
+	add_quoted(w, s, STR(""));
 }
 
 void jsonw_key(struct jsonw *w, const char *key)
 {
-	jsonw_str(w, str_of(key));
-	buf_add_c(w->out, ':');
+	add_quoted(w, str_of(key), STR(":"));
 	w->needs_comma = false;
 }
 
@@ -147,28 +197,27 @@ void jsonw_key_bool(struct jsonw *w, const char *key, bool b)
 	jsonw_bool(w, b);
 }
 
+/* Digits and marks: nothing to escape. */
 void jsonw_key_time(struct jsonw *w, const char *key, int64_t unix_s)
 {
-	AUTO_BUF struct buf text = BUF(64);
-
 	jsonw_key(w, key);
 	if (unix_s == 0) {
 		jsonw_null(w);
 		return;
 	}
-	clock_add_rfc3339(&text, unix_s);
-	jsonw_str(w, buf_str(&text));
+	jsonw_raw(w, STR("\""));
+	clock_add_rfc3339(w->out, unix_s);
+	buf_add_c(w->out, '"');
 }
 
 void jsonw_key_time_ms(struct jsonw *w, const char *key, int64_t unix_ms)
 {
-	AUTO_BUF struct buf text = BUF(64);
-
 	jsonw_key(w, key);
 	if (unix_ms == 0) {
 		jsonw_null(w);
 		return;
 	}
-	clock_add_rfc3339_ms(&text, unix_ms);
-	jsonw_str(w, buf_str(&text));
+	jsonw_raw(w, STR("\""));
+	clock_add_rfc3339_ms(w->out, unix_ms);
+	buf_add_c(w->out, '"');
 }

@@ -86,11 +86,11 @@ void api_refuse(struct http_call *call, enum keystore_outcome outcome, const str
 
 void api_write_entry(struct jsonw *w, const struct keystore_entry *e)
 {
-	AUTO_BUF struct buf hex = BUF(ODATA_HEX_MAX);
-
-	odata_hex(str_of(e->alias), &hex);
 	jsonw_key_text(w, "alias", e->alias);
-	jsonw_key_str(w, "hexAlias", buf_str(&hex));
+	jsonw_key(w, "hexAlias");
+	jsonw_raw(w, STR("\""));
+	odata_hex(str_of(e->alias), w->out);
+	buf_add_c(w->out, '"');
 	jsonw_key_text(w, "kind", e->kind == KEYS_ENTRY_KEY_PAIR ? "keyPair" : "certificate");
 	jsonw_key_text(w, "owner", e->owner == KEYS_OWNER_PROVIDER ? "provider" : "tenant");
 	jsonw_key_bool(w, "trustedForInbound", (e->flags & KEYS_FLAG_INBOUND) != 0);

@@ -73,7 +73,32 @@ TEST(the_clocks_go_forward)
 	assert_true(clock_unix_ms() / 1000 >= clock_unix() - 1);
 }
 
+/* Each day of the calendar, at a second of it that moves, and what is outside. */
+TEST(every_day_is_written_as_libc_has_it)
+{
+	const int64_t day = 86400, first = -INT64_C(719528) * day, last = INT64_C(2932897) * day;
+
+	for (int64_t s = first - 3 * day; s < last + 3 * day; s += day + 1) {
+		time_t t = (time_t)s;
+		struct tm tm;
+		char expected[64];
+		assert_non_null(gmtime_r(&t, &tm));
+		snprintf(expected, sizeof(expected), "%04d-%02d-%02dT%02d:%02d:%02d.007Z",
+			 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+			 tm.tm_sec);
+		AUTO_BUF struct buf b = BUF(64);
+		clock_add_rfc3339_ms(&b, s * 1000 + 7);
+		if (!str_eq(buf_str(&b), str_of(expected))) {
+			fail_msg("%s, not %s", b.at, expected);
+		}
+	}
+	AUTO_BUF struct buf b = BUF(64);
+	clock_add_rfc3339(&b, last - 1);
+	assert_str(buf_str(&b), "9999-12-31T23:59:59Z");
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(every_day_is_written_as_libc_has_it),
 	cmocka_unit_test(times_are_written_in_utc),
 	cmocka_unit_test(an_http_date_is_read_back),
 	cmocka_unit_test(a_duration_needs_its_unit),

@@ -44,6 +44,41 @@ TEST(what_was_written_reads_back_whatever_the_bytes)
 	assert_memory_equal(back.at, bytes, 127);
 }
 
+/* The writer looks at eight bytes at once: what is special is found wherever it stands. */
+TEST(each_byte_is_escaped_or_not_at_every_place)
+{
+	for (size_t at = 0; at < 20; at++) {
+		for (int c = 1; c < 0x80; c++) {
+			AUTO_BUF struct buf b = BUF(100);
+			struct jsonw w = jsonw_to(&b);
+			char text[21] = "aaaaaaaaaaaaaaaaaaaa";
+			struct str back = STR_NONE;
+			struct err err = {0};
+			text[at] = (char)c;
+			jsonw_str(&w, str_make(text, 20));
+			bool plain = c >= 0x20 && c != '"' && c != '\\' && c != 0x7F;
+			assert_int_equal(b.len == 22, plain);
+			AUTO(json_free) struct json *j = NULL;
+			assert_ok(json_parse(buf_str(&b), 100, &j, &err), &err);
+			assert_true(json_str(j, &back));
+			assert_str(back, text);
+		}
+	}
+}
+
+TEST(a_text_fills_the_buffer_to_the_last_byte)
+{
+	for (size_t max = 0; max < 40; max++) {
+		AUTO_BUF struct buf b = BUF(max);
+		struct jsonw w = jsonw_to(&b);
+		jsonw_object(&w);
+		jsonw_key_str(&w, "k", STR("aaaaaaaaaaaaaaaaaaaa"));
+		jsonw_object_end(&w);
+		assert_int_equal(buf_failed(&b), max < 28);
+		assert_true(b.len <= max);
+	}
+}
+
 TEST(utf8_passes_unchanged)
 {
 	AUTO_BUF struct buf b = BUF(100);
@@ -70,6 +105,8 @@ TEST(a_time_is_of_rfc_3339_and_null_when_there_is_none)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(commas_come_by_themselves),
 	cmocka_unit_test(what_was_written_reads_back_whatever_the_bytes),
+	cmocka_unit_test(each_byte_is_escaped_or_not_at_every_place),
+	cmocka_unit_test(a_text_fills_the_buffer_to_the_last_byte),
 	cmocka_unit_test(utf8_passes_unchanged),
 	cmocka_unit_test(a_time_is_of_rfc_3339_and_null_when_there_is_none),
 };
