@@ -1,5 +1,5 @@
 #pragma once
-/* The inside of the relay: relay.c (threads, claims, drain), accept.c (who is let in). */
+/* The inside of the relay: relay.c (threads, claims, drain), accept*.c (who is let in). */
 #include <pthread.h>
 #include <stdatomic.h>
 
