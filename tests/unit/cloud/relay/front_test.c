@@ -3,8 +3,6 @@
 #include "cloud/relay/front_priv.h"
 #include "unit/cloud/relay/stage.h"
 
-#define GET_IT "GET http://erp:80/a?x=1 HTTP/1.1\r\nHost: erp:80\r\n@\r\n"
-
 TEST(a_request_goes_through_and_its_answer_comes_back)
 {
 	struct stage s;
@@ -53,8 +51,8 @@ TEST(pipelined_requests_are_served_one_after_the_other)
 
 	stage_start(&s);
 	stage_tunnel_up(&s);
-	stage_ask(&s, GET_IT "POST http://erp:80/b HTTP/1.1\r\nHost: erp:80\r\n"
-			     "Content-Length: 3\r\n@\r\nabc" GET_IT);
+	stage_ask(&s, STAGE_GET "POST http://erp:80/b HTTP/1.1\r\nHost: erp:80\r\n"
+				"Content-Length: 3\r\n@\r\nabc" STAGE_GET);
 	assert_int_equal(s.connector.requests, 1);
 	stage_answer(&s, "1");
 	assert_int_equal(s.connector.requests, 2);
@@ -84,7 +82,7 @@ TEST(a_client_that_authenticates_its_connection_is_named_from_then_on)
 	assert_non_null(named);
 	snprintf(first, sizeof first, "%.51s", named);
 	stage_answer(&s, "2");
-	stage_ask(&s, GET_IT);
+	stage_ask(&s, STAGE_GET);
 	assert_non_null(strstr(s.connector.head, first));
 	stage_answer(&s, "3");
 	stage_stop(&s);
@@ -104,7 +102,7 @@ TEST(head_keeps_the_length_and_the_connection)
 	stage_respond(&s, &head, false);
 	assert_str(buf_str(&s.answer), "HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n");
 	buf_reset(&s.answer);
-	stage_ask(&s, GET_IT);
+	stage_ask(&s, STAGE_GET);
 	stage_answer(&s, "x");
 	assert_answer_starts(&s, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n");
 	stage_stop(&s);
@@ -235,7 +233,7 @@ TEST(a_large_answer_arrives_in_order_whatever_its_pieces)
 	}
 	stage_start(&s);
 	stage_tunnel_up(&s);
-	stage_ask(&s, GET_IT);
+	stage_ask(&s, STAGE_GET);
 	stage_respond(&s, &head, true);
 	for (size_t i = 0; i < 5; i++) { /* frames of 16 KiB, and a small one after three */
 		h2_send(s.connector.request, str_make(sent.at + i * 50001, 50001));
@@ -258,7 +256,7 @@ TEST(an_application_that_does_not_read_gets_no_more_credit)
 
 	stage_start(&s);
 	stage_tunnel_up(&s);
-	stage_ask(&s, GET_IT);
+	stage_ask(&s, STAGE_GET);
 	struct h2_stream *request = s.connector.request;
 	stage_respond(&s, &head, true);
 	int client = s.client;
@@ -296,7 +294,7 @@ TEST(an_application_that_goes_away_cancels_the_request_at_the_back_end)
 
 	stage_start(&s);
 	stage_tunnel_up(&s);
-	stage_ask(&s, GET_IT);
+	stage_ask(&s, STAGE_GET);
 	assert_int_equal(s.connector.requests, 1);
 	stage_hang_up(&s);
 	assert_int_equal(s.connector.closed, 1);
@@ -316,16 +314,16 @@ TEST(a_subaccount_that_gives_up_too_many_requests_waits)
 	for (int i = 0; i < CANCELS_BURST - 1; i++) {
 		cancels_note(s.worker->cancels, STR(FAKE_SUBACCOUNT), s.now);
 	}
-	stage_ask(&s, GET_IT);
+	stage_ask(&s, STAGE_GET);
 	assert_int_equal(s.connector.requests, 1);
 	stage_hang_up(&s);
-	stage_ask(&s, GET_IT);
+	stage_ask(&s, STAGE_GET);
 	assert_int_equal(s.connector.requests, 1);
 	assert_true(str_contains(buf_str(&s.answer), STR("HTTP/1.1 429 Too Many Requests\r\n")));
 	assert_true(str_contains(buf_str(&s.answer), STR("Retry-After: 1\r\n")));
 	assert_int_equal(s.worker->counters.refused_cancels_total, 1);
 	stage_wait(&s, CANCELS_COST_MS);
-	stage_ask(&s, GET_IT);
+	stage_ask(&s, STAGE_GET);
 	assert_int_equal(s.connector.requests, 2);
 	stage_stop(&s);
 }
@@ -337,7 +335,7 @@ TEST(an_answer_that_breaks_off_breaks_the_connection)
 
 	stage_start(&s);
 	stage_tunnel_up(&s);
-	stage_ask(&s, GET_IT);
+	stage_ask(&s, STAGE_GET);
 	struct h2_stream *request = s.connector.request;
 	stage_respond(&s, &head, true);
 	h2_send(request, STR("half"));
@@ -375,7 +373,7 @@ TEST(an_idempotent_request_waits_for_the_next_tunnel_when_its_own_died)
 
 	stage_start(&s);
 	stage_tunnel_up(&s);
-	stage_ask(&s, GET_IT);
+	stage_ask(&s, STAGE_GET);
 	tunnel_close(TAKE(s.connector.tunnel));
 	stage_settle(&s);
 	assert_str(buf_str(&s.answer), "");
@@ -419,64 +417,9 @@ TEST(without_a_tunnel_the_answer_says_what_is_missing_and_what_to_do)
 	assert_answer_has(&s, "no connector connected for subaccount " FAKE_SUBACCOUNT
 			      " and location ID \"plant1\"");
 	buf_reset(&s.answer);
-	stage_ask(&s, GET_IT); /* the connection goes on */
+	stage_ask(&s, STAGE_GET); /* the connection goes on */
 	stage_answer(&s, "x");
 	assert_answer_starts(&s, "HTTP/1.1 200 ");
-	stage_stop(&s);
-}
-
-TEST(a_connector_that_was_just_there_is_waited_for_but_not_for_ever)
-{
-	struct stage s;
-
-	stage_start(&s);
-	stage_tunnel_up(&s);
-	tunnel_close(TAKE(s.connector.tunnel));
-	stage_settle(&s);
-	stage_ask(&s, GET_IT);
-	assert_int_equal(s.worker->counters.requests_waiting, 1);
-	stage_wait(&s, WORKER_REJOIN_MS + 100);
-	assert_answer_starts(&s, "HTTP/1.1 503 ");
-	assert_int_equal(s.worker->counters.requests_waiting, 0);
-	assert_int_equal(s.worker->counters.refused_no_tunnel_total, 1);
-	stage_stop(&s);
-}
-
-TEST(requests_beyond_the_peers_streams_wait_for_room)
-{
-	struct stage s;
-	enum {
-		MANY = H2_STREAMS_MAX + 2,
-	};
-	int *clients = NEW_ARRAY(int, MANY);
-
-	stage_start(&s);
-	stage_tunnel_up(&s);
-	for (int i = 0; i < MANY; i++) {
-		s.client = -1;
-		stage_connect(&s);
-		clients[i] = s.client;
-		s.now++;
-		AUTO_BUF struct buf request = BUF(KIB(16));
-		buf_add_str(&request, STR("GET http://erp/ HTTP/1.1\r\nHost: erp\r\n"
-					  "Proxy-Authorization: Bearer "));
-		buf_add_str(&request, buf_str(&s.token));
-		buf_add_str(&request, STR("\r\n\r\n"));
-		assert_int_equal(send(s.client, request.at, request.len, 0), request.len);
-		loop_turn(s.loop, 0);
-	}
-	stage_settle(&s);
-	assert_int_equal(s.connector.requests, H2_STREAMS_MAX);
-	assert_int_equal(s.worker->counters.requests_waiting, 2);
-	stage_answer(&s, "x");
-	assert_int_equal(s.connector.requests, H2_STREAMS_MAX + 1);
-	assert_int_equal(s.worker->counters.requests_waiting, 1);
-	stage_wait(&s, WORKER_QUEUE_WAIT_MS + 1000);
-	assert_int_equal(s.worker->counters.refused_queue_total, 1);
-	for (int i = 0; i < MANY - 1; i++) {
-		close(clients[i]);
-	}
-	free(clients);
 	stage_stop(&s);
 }
 
@@ -577,7 +520,7 @@ TEST(a_tunnel_that_stays_silent_gives_504_and_cancels_the_request)
 
 	stage_start_with(&s, &limits);
 	stage_tunnel_up(&s);
-	stage_ask(&s, GET_IT);
+	stage_ask(&s, STAGE_GET);
 	stage_wait(&s, 4500);
 	assert_int_equal(s.answer.len, 0);
 	stage_wait(&s, 1000);
@@ -586,7 +529,7 @@ TEST(a_tunnel_that_stays_silent_gives_504_and_cancels_the_request)
 	assert_int_equal(s.connector.code, 8);
 	/* An answer that has begun is broken off instead, and a byte in time starts anew. */
 	stage_connect(&s);
-	stage_ask(&s, GET_IT);
+	stage_ask(&s, STAGE_GET);
 	stage_wait(&s, 4500);
 	struct http_head head = {.status = 200, .body = HTTP_BODY_LENGTH, .content_length = 10};
 	stage_respond(&s, &head, true);
@@ -595,122 +538,6 @@ TEST(a_tunnel_that_stays_silent_gives_504_and_cancels_the_request)
 	assert_false(s.client_eof || s.client_reset);
 	stage_wait(&s, 1000);
 	assert_true(s.client_eof || s.client_reset);
-	stage_stop(&s);
-}
-
-TEST(the_limits_of_applications_are_settings)
-{
-	const struct relay_limits limits = {.head = 2000, .idle = 4000, .queue_max = 1};
-	struct stage s;
-
-	stage_start_with(&s, &limits);
-	stage_tunnel_up(&s);
-	tunnel_close(TAKE(s.connector.tunnel));
-	stage_settle(&s);
-	stage_ask(&s, GET_IT);
-	assert_int_equal(s.worker->counters.requests_waiting, 1);
-	int first = s.client;
-	s.client = -1;
-	stage_ask(&s, GET_IT);
-	assert_answer_starts(&s, "HTTP/1.1 503 ");
-	assert_answer_has(&s, "1 requests wait for this connector already");
-	close(first);
-	stage_connect(&s);
-	stage_ask(&s, "GET http://erp/ HT");
-	stage_wait(&s, 2100);
-	assert_answer_starts(&s, "HTTP/1.1 408 ");
-	stage_connect(&s);
-	stage_wait(&s, 3900);
-	assert_false(s.client_eof);
-	stage_wait(&s, 200);
-	assert_true(s.client_eof);
-	stage_stop(&s);
-}
-
-TEST(a_connection_moves_to_the_worker_that_has_the_tunnel)
-{
-	struct stage s;
-
-	stage_start(&s);
-	stage_tunnel_up(&s);
-	s.elsewhere_key = STR(FAKE_SUBACCOUNT "/there");
-	stage_ask(&s, GET_IT "GET http://erp/ HTTP/1.1\r\nHost: erp\r\n"
-			     "SAP-Connectivity-SCC-Location_ID: there\r\n@\r\n");
-	assert_int_equal(s.moved_to, -1); /* the first one is not answered yet */
-	stage_answer(&s, "x");
-	assert_int_equal(s.moved_to, 1);
-	assert_true(str_ends(buf_str(&s.answer), STR("\r\n\r\nx")));
-	assert_true(str_starts(buf_str(&s.moved.unread), STR("GET http://erp/ HTTP/1.1\r\n")));
-	assert_int_equal(s.worker->counters.clients, 0);
-	/* It arrives, here on the same worker, and is served as far as it can be. */
-	s.elsewhere_key = STR_NONE;
-	front_attach(s.worker, &s.moved, 1);
-	stage_settle(&s);
-	assert_answer_has(&s, "location ID \"there\"");
-	assert_int_equal(s.worker->counters.requests_total, 2);
-	stage_stop(&s);
-}
-
-TEST(a_locked_subaccount_gets_403_and_a_revoked_tunnel_is_cut)
-{
-	struct stage s;
-
-	stage_start(&s);
-	stage_tunnel_up(&s);
-	stage_ask(&s, "POST http://erp/ HTTP/1.1\r\nHost: erp\r\nContent-Length: 1\r\n@\r\nx");
-	struct directory_snapshot *snap = fake_snapshot(&s.fake);
-	snap->judgement = DIRECTORY_REVOKED;
-	snap->subaccount.locked = true;
-	snapshot_publish(&s.fake.cell, &snap->base);
-	stage_wait(&s, WORKER_SWEEP_MS);
-	assert_answer_starts(&s, "HTTP/1.1 502 ");
-	assert_answer_has(&s, "does not admit");
-	assert_int_equal(s.worker->counters.tunnels, 0);
-	assert_int_equal(s.worker->counters.tunnels_cut_total, 1);
-	buf_reset(&s.answer);
-	stage_ask(&s, GET_IT);
-	assert_answer_starts(&s, "HTTP/1.1 403 ");
-	stage_stop(&s);
-}
-
-TEST(a_revoked_tunnel_takes_no_request_even_before_the_sweep)
-{
-	struct stage s;
-
-	stage_start(&s);
-	stage_tunnel_up(&s);
-	struct directory_snapshot *snap = fake_snapshot(&s.fake);
-	snap->judgement = DIRECTORY_REVOKED;
-	snapshot_publish(&s.fake.cell, &snap->base);
-	stage_ask(&s, GET_IT);
-	assert_int_equal(s.connector.requests, 0);
-	stage_stop(&s);
-}
-
-TEST(a_drain_lets_the_answer_end_and_closes_what_is_idle)
-{
-	struct stage s;
-
-	stage_start(&s);
-	stage_tunnel_up(&s);
-	stage_connect(&s);
-	stage_settle(&s);
-	int idle = s.client;
-	s.client = -1;
-	stage_ask(&s, GET_IT);
-	worker_drain(s.worker, 5000);
-	stage_settle(&s);
-	char c;
-	assert_int_equal(recv(idle, &c, 1, MSG_DONTWAIT), -1);
-	stage_wait(&s, WORKER_LAST_CALL_MS);
-	assert_int_equal(recv(idle, &c, 1, MSG_DONTWAIT), 0);
-	stage_answer(&s, "last");
-	assert_answer_has(&s, "Connection: close\r\n");
-	assert_true(str_ends(buf_str(&s.answer), STR("last")));
-	assert_true(s.client_eof);
-	close(idle);
-	stage_wait(&s, 6000);
-	assert_true(worker_is_empty(s.worker));
 	stage_stop(&s);
 }
 
@@ -764,7 +591,7 @@ TEST(interim_answers_without_end_are_502)
 
 	stage_start(&s);
 	stage_tunnel_up(&s);
-	stage_ask(&s, GET_IT);
+	stage_ask(&s, STAGE_GET);
 	for (int i = 0; i < FRONT_INTERIM_MAX; i++) {
 		assert_ok(h2_respond(s.connector.request, &early, false, &err), &err);
 	}
@@ -773,7 +600,7 @@ TEST(interim_answers_without_end_are_502)
 	assert_null(s.connector.request);
 	assert_int_equal(s.connector.code, FRONT_H2_CANCEL);
 	buf_reset(&s.answer);
-	stage_ask(&s, GET_IT);
+	stage_ask(&s, STAGE_GET);
 	stage_answer(&s, "next");
 	assert_true(str_ends(buf_str(&s.answer), STR("next")));
 	stage_stop(&s);
@@ -814,112 +641,6 @@ TEST(an_answer_that_has_no_body_gets_no_last_chunk)
 	}
 }
 
-/* An idle connection whose last answer was still on its way was cut off. */
-TEST(a_drain_leaves_an_answer_alone_that_is_on_its_way)
-{
-	enum {
-		LENGTH = 250 * 1024
-	};
-	struct stage s;
-	struct http_head head = {.status = 200, .body = HTTP_BODY_LENGTH, .content_length = LENGTH};
-	AUTO_FREE char *body = must_alloc(LENGTH);
-	struct err err;
-
-	stage_start(&s);
-	stage_tunnel_up(&s);
-	stage_ask(&s, GET_IT);
-	memset(body, 'x', LENGTH);
-	assert_ok(h2_respond(s.connector.request, &head, true, &err), &err);
-	h2_send(s.connector.request, str_make(body, LENGTH));
-	h2_end(s.connector.request, NULL, 0);
-	tunnel_flush(s.connector.tunnel);
-	for (int i = 0; i < 40; i++) {
-		loop_turn(s.loop, 0); /* nobody reads */
-	}
-	assert_int_equal(s.worker->counters.requests_open, 0);
-	assert_true(stream_queued(s.worker->fronts->stream) > 0);
-	worker_drain(s.worker, 5000);
-	loop_clock_set(s.loop, s.now += WORKER_LAST_CALL_MS);
-	stage_settle(&s);
-	assert_true(s.answer.len > LENGTH);
-	assert_true(s.client_eof);
-	stage_stop(&s);
-}
-
-TEST(a_kept_alive_client_gets_one_more_answer_in_a_drain)
-{
-	struct stage s;
-
-	stage_start(&s);
-	stage_tunnel_up(&s);
-	stage_ask(&s, GET_IT);
-	worker_drain(s.worker, 5000);
-	struct http_head head = {.status = 200, .body = HTTP_BODY_CHUNKED};
-	struct h2_stream *first = s.connector.request;
-	stage_respond(&s, &head, true);
-	h2_end(first, NULL, 0);
-	tunnel_flush(s.connector.tunnel);
-	stage_settle(&s);
-	assert_answer_has(&s, "Connection: close\r\n");
-	assert_true(s.client_eof);
-
-	stage_stop(&s);
-	stage_start(&s);
-	stage_tunnel_up(&s);
-	stage_ask(&s, GET_IT);
-	stage_answer(&s, "1");
-	worker_drain(s.worker, 5000);
-	stage_settle(&s);
-	assert_false(s.client_eof);
-	stage_ask(&s, GET_IT);
-	stage_answer(&s, "2");
-	assert_answer_has(&s, "Connection: close\r\n");
-	assert_true(s.client_eof);
-	stage_stop(&s);
-}
-
-TEST(after_the_last_call_a_half_head_and_a_waiting_request_are_told)
-{
-	struct stage s;
-
-	stage_start(&s);
-	stage_tunnel_up(&s);
-	stage_connect(&s);
-	stage_put(&s, STR("GET http://erp/ HTTP/1.1\r\nHo"));
-	worker_drain(s.worker, 5000);
-	stage_wait(&s, WORKER_LAST_CALL_MS);
-	assert_answer_starts(&s, "HTTP/1.1 503 ");
-	assert_answer_has(&s, "shut down");
-	assert_true(s.client_eof);
-	stage_stop(&s);
-
-	stage_start(&s);
-	stage_tunnel_up(&s);
-	tunnel_close(TAKE(s.connector.tunnel));
-	stage_settle(&s);
-	stage_ask(&s, GET_IT);
-	assert_int_equal(s.worker->counters.requests_waiting, 1);
-	worker_drain(s.worker, 5000);
-	stage_wait(&s, WORKER_LAST_CALL_MS);
-	assert_answer_has(&s, "shut down");
-	assert_int_equal(s.worker->counters.requests_waiting, 0);
-	stage_stop(&s);
-}
-
-TEST(a_connector_that_left_in_order_is_not_waited_for)
-{
-	struct stage s;
-
-	stage_start(&s);
-	stage_tunnel_up(&s);
-	tunnel_drain(s.connector.tunnel, 1000);
-	stage_settle(&s);
-	stage_ask(&s, GET_IT);
-	assert_answer_starts(&s, "HTTP/1.1 503 ");
-	assert_int_equal(s.worker->counters.refused_no_tunnel_total, 1);
-	stage_stop(&s);
-}
-
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_request_goes_through_and_its_answer_comes_back),
 	cmocka_unit_test(a_lone_request_leaves_in_the_turn_in_which_it_came),
@@ -940,23 +661,12 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_idempotent_request_waits_for_the_next_tunnel_when_its_own_died),
 	cmocka_unit_test(a_refused_stream_is_sent_again_also_with_a_body),
 	cmocka_unit_test(without_a_tunnel_the_answer_says_what_is_missing_and_what_to_do),
-	cmocka_unit_test(a_connector_that_was_just_there_is_waited_for_but_not_for_ever),
-	cmocka_unit_test(requests_beyond_the_peers_streams_wait_for_room),
 	cmocka_unit_test(what_the_proxy_does_not_serve_is_refused_with_the_reason),
 	cmocka_unit_test(a_head_without_end_is_431_and_a_slow_one_408),
 	cmocka_unit_test(a_body_that_stops_coming_is_408_and_an_idle_connection_is_closed),
 	cmocka_unit_test(a_tunnel_that_stays_silent_gives_504_and_cancels_the_request),
-	cmocka_unit_test(the_limits_of_applications_are_settings),
-	cmocka_unit_test(a_connection_moves_to_the_worker_that_has_the_tunnel),
-	cmocka_unit_test(a_locked_subaccount_gets_403_and_a_revoked_tunnel_is_cut),
-	cmocka_unit_test(a_revoked_tunnel_takes_no_request_even_before_the_sweep),
-	cmocka_unit_test(a_drain_lets_the_answer_end_and_closes_what_is_idle),
-	cmocka_unit_test(a_kept_alive_client_gets_one_more_answer_in_a_drain),
-	cmocka_unit_test(after_the_last_call_a_half_head_and_a_waiting_request_are_told),
-	cmocka_unit_test(a_connector_that_left_in_order_is_not_waited_for),
 	cmocka_unit_test(pipelined_requests_wait_while_the_client_does_not_read_answers),
 	cmocka_unit_test(interim_answers_without_end_are_502),
 	cmocka_unit_test(an_answer_that_has_no_body_gets_no_last_chunk),
-	cmocka_unit_test(a_drain_leaves_an_answer_alone_that_is_on_its_way),
 };
 UNIT_MAIN(tests)

@@ -10,6 +10,9 @@
 #include "cloud/relay/front.h"
 #include "unit/cloud/relay/fake_directory.h"
 
+/* For stage_ask(). */
+#define STAGE_GET "GET http://erp:80/a?x=1 HTTP/1.1\r\nHost: erp:80\r\n@\r\n"
+
 enum {
 	STAGE_START = 100000, /* loop time */
 };
