@@ -104,6 +104,7 @@ NODISCARD bool cli_read_file(const char *path, struct buf *out, struct err *err)
 /* ---- cli_call.c: one connection's worth of settings, and requests ---- */
 struct cli_session {
 	char url[512];
+	enum cli_server server;
 	const struct cli_settings *settings; /* lent */
 	struct buf password, anchors;
 	uint8_t pin[32];
@@ -132,7 +133,8 @@ NODISCARD bool cli_open_session(struct cli_session *s, const char *path, struct 
 struct cli_run {
 	const struct cli_parsed *parsed;
 	struct cli_session session;
-	struct buf out; /* what goes to stdout */
+	struct buf out;   /* what goes to stdout */
+	const char *note; /* a line for stderr behind it; NULL: none */
 };
 /* Status for exit(3); messages on stderr. */
 int cli_main(int argc, char **argv);
@@ -140,6 +142,7 @@ int cli_main(int argc, char **argv);
 bool cli_connector_setup(struct cli_run *run, struct err *err);
 bool cli_connector_status(struct cli_run *run, struct err *err);
 bool cli_cloud_setup(struct cli_run *run, struct err *err);
+bool cli_cloud_password(struct cli_run *run, struct err *err);
 bool cli_trust_add(struct cli_run *run, struct err *err);
 /* Of a row by its name; NULL: not given. */
 const char *cli_value(const struct cli_run *run, const char *name);

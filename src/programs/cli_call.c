@@ -14,13 +14,20 @@ static bool set_trust(struct cli_session *s, struct err *err)
 			return err_set(err, ERR_CONFIG, "--root-pin needs 64 hex digits");
 		}
 	}
-	return settings->ca_file == NULL || cli_read_file(settings->ca_file, &s->anchors, err);
+	if (settings->ca_file == NULL) {
+		return true;
+	}
+	return cli_read_file(settings->ca_file, &s->anchors, err) &&
+	       (str_contains(buf_str(&s->anchors), STR("-----BEGIN CERTIFICATE-----")) ||
+		err_set(err, ERR_CONFIG, "--ca-file: %s holds no certificate in PEM",
+			settings->ca_file));
 }
 
 bool cli_session_open(enum cli_server server, const struct cli_settings *settings,
 		      struct cli_session *out, struct err *err)
 {
 	*out = (struct cli_session){.settings = settings,
+				    .server = server,
 				    .password = BUF_SECRET(CLI_FILE_MAX),
 				    .anchors = BUF(CLI_FILE_MAX)};
 	struct str url = str_of(settings->url ? settings->url : usual_urls[server]);
@@ -63,6 +70,22 @@ static bool is_unconfirmed(struct cli_session *s, const struct json *json)
 	       str_copy(fingerprint, s->untrusted, sizeof(s->untrusted));
 }
 
+/* What only the command line knows of a refusal. */
+static const char *next_step(const struct cli_session *s, unsigned status, struct str text)
+{
+	bool connector = s->server == CLI_CONNECTOR;
+
+	if (status == 403 && str_contains(text, STR("initial password"))) {
+		return connector ? ": drawbridge connector setup does it"
+				 : ": drawbridge cloud user password NAME does it";
+	}
+	if (status == 404 && str_contains(text, STR("nothing at this path"))) {
+		return connector ? ": is this the address of a connector?"
+				 : ": is this the address of the cloud side?";
+	}
+	return "";
+}
+
 static bool refused(struct cli_session *s, const struct fetch_answer *a, struct err *err)
 {
 	AUTO(json_free) struct json *json = NULL;
@@ -83,8 +106,8 @@ static bool refused(struct cli_session *s, const struct fetch_answer *a, struct 
 		text = str_of(a->status == 401 ? "the user or the password is wrong"
 					       : http_reason(a->status));
 	}
-	return err_set(err, ERR_DENIED, "%s: %.*s (HTTP %u)", s->url,
-		       STR_ARGS(str_first(text, 300)), a->status);
+	return err_set(err, ERR_DENIED, "%s: %.*s (HTTP %u)%s", s->url,
+		       STR_ARGS(str_first(text, 300)), a->status, next_step(s, a->status, text));
 }
 
 static bool explain(struct cli_session *s, const struct fetch_answer *a, struct err *err)

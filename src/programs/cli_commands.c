@@ -6,17 +6,17 @@ const struct option cli_option_table[] = {
 	/* clang-format off */
 	{"url", FIELD(url), NULL, 0, 0,
 	 "Where the program listens; without it https://localhost:8443 for the connector, "
-	 "https://localhost:9443 for the cloud side", "live"},
-	{"login", FIELD(login), "Administrator", 0, 0, "User to log in as", "live"},
+	 "https://localhost:9443 for the cloud side", NULL},
+	{"login", FIELD(login), "Administrator", 0, 0, "User to log in as", NULL},
 	{"password.file", FIELD(password_file), NULL, 0, 0,
 	 "File with the password, - for standard input; without it DRAWBRIDGE_PASSWORD, or the terminal "
-	 "asks", "live"},
+	 "asks", NULL},
 	{"ca.file", FIELD(ca_file), NULL, 0, 0,
-	 "Certificates (PEM) that the server's chain must end in, instead of the system's", "live"},
+	 "Certificates (PEM) that the server's chain must end in, instead of the system's", NULL},
 	{"root.pin", FIELD(root_pin), NULL, 0, 0,
-	 "SHA-256 (hex) of the public key of the server's root, instead of certificates", "live"},
-	{"output", FIELD(output), "text", 0, 0, "Form of what is printed: text or json", "live"},
-	{"timeout", FIELD(timeout), "30s", 100, 0, "Time for one request", "live"},
+	 "SHA-256 (hex) of the public key of the server's root, instead of certificates", NULL},
+	{"output", FIELD(output), "text", 0, 0, "Form of what is printed: text or json", NULL},
+	{"timeout", FIELD(timeout), "30s", 100, 0, "Time for one request", NULL},
 	{NULL},
 	/* clang-format on */
 };
@@ -88,6 +88,7 @@ const struct option cli_option_table[] = {
 	{"country", NULL, CLI_TEXT, false, "C: two letters"},                                       \
 	{"email", NULL, CLI_TEXT, false, "E-mail address"},                                         \
 	{"valid-for", NULL, CLI_TEXT, false, "Validity from now on, such as 730d"}
+#define ROW_LIMIT   {"limit", NULL, CLI_NUMBER, false, "How many", "1000"}
 #define OF_KEYSTORE OF_CLOUD "/keystore"
 #define CHANGES     "status,alias,kind,owner,notAfter,subject,reason"
 #define ROWS_OF_RESTORE                                                                            \
@@ -132,9 +133,9 @@ const struct cli_command cli_commands[] = {
 	 .path = UI_CERTIFICATE, .summary = "Back to the connector's own"},
 	{.words = "connector audit denied", .server = CLI_CONNECTOR, .method = "GET",
 	 .path = CLOUD "/audit/denied", .summary = "Denied attempts, newest first",
-	 .columns = "at,who,from,what,object,after"},
+	 .rows = {ROW_LIMIT}, .columns = "at,who,from,what,object,after"},
 	{.words = "connector audit", .server = CLI_CONNECTOR, .method = "GET", .path = CLOUD "/audit",
-	 .summary = "Changes, newest first", .columns = "n,at,who,from,what,object"},
+	 .summary = "Changes, newest first", .rows = {ROW_LIMIT}, .columns = "n,at,who,from,what,object"},
 	{.words = "connector proxy show", .server = CLI_CONNECTOR, .method = "GET", .path = PROXY,
 	 .summary = "The corporate proxy through which tunnels are dialled"},
 	{.words = "connector proxy set", .server = CLI_CONNECTOR, .method = "PUT", .path = PROXY,
@@ -336,7 +337,8 @@ const struct cli_command cli_commands[] = {
 		  {"roles", "roles", CLI_LIST, false, "administrator, subaccount-administrator, display"},
 		  {"locked", "locked", CLI_BOOL, false, "May not log in"}}},
 	{.words = "cloud user password", .server = CLI_CLOUD, .method = "PUT",
-	 .path = CLOUD "/users/{NAME}/password", .summary = "Set a password that the user must change",
+	 .path = CLOUD "/users/{NAME}/password", .run = cli_cloud_password,
+	 .summary = "Change one's own password, or set one that its user must change",
 	 .rows = {{"NAME", NULL, CLI_TEXT, true, "Its name"},
 		  {"user-password", "newPassword", CLI_SECRET, true, "The new password"}}},
 	{.words = "cloud user delete", .server = CLI_CLOUD, .method = "DELETE", .path = CLOUD "/users/{NAME}",
@@ -433,6 +435,9 @@ const struct cli_command cli_commands[] = {
 	{.words = "cloud cert revoke", .server = CLI_CLOUD, .method = "POST",
 	 .path = OF_CLOUD "/certificates/{SERIAL}/revoke", .summary = "Revoke a certificate; cuts its tunnels",
 	 .rows = {ROW_TENANT, {"SERIAL", NULL, CLI_TEXT, true, "Its serial number"}}},
+	{.words = "keystore status", .server = CLI_CLOUD, .method = "GET", .path = OF_KEYSTORE,
+	 .summary = "How many entries, how many near their end, the backup, and what can be undone",
+	 .rows = {ROW_TENANT}},
 	{.words = "keystore list", .server = CLI_CLOUD, .run = cli_keystore_list,
 	 .summary = "A tenant's key pairs and certificates", .columns = KEYSTORE_COLUMNS,
 	 .rows = {ROW_TENANT,
@@ -463,7 +468,7 @@ const struct cli_command cli_commands[] = {
 	 .rows = {ROW_TENANT,
 		  {"alias", NULL, CLI_TEXT, false, "The entry; all of them otherwise"},
 		  {"what", NULL, CLI_TEXT, false, "certificate (usual), chain, root, or ssh: the OpenSSH public key"},
-		  {"backup", NULL, CLI_BOOL, false, "All entries of the backup"}, ROW_TO}},
+		  {"backup", NULL, CLI_BOOL, false, "As the backup has it"}, ROW_TO}},
 	{.words = "keystore create", .server = CLI_CLOUD, .run = cli_keystore_create,
 	 .summary = "Make a key pair with a self-signed certificate", .columns = KEYSTORE_COLUMNS,
 	 .rows = {ROW_TENANT, {"ALIAS", NULL, CLI_TEXT, true, "Its alias"},
@@ -518,9 +523,10 @@ const struct cli_command cli_commands[] = {
 	{.words = "keystore verify", .server = CLI_CLOUD, .method = "GET", .path = OF_KEYSTORE "/verify",
 	 .summary = "Check every entry against its seal", .rows = {ROW_TENANT}},
 	{.words = "cloud audit denied", .server = CLI_CLOUD, .method = "GET", .path = CLOUD "/audit/denied",
-	 .summary = "Denied attempts, newest first", .columns = "at,who,from,what,object,after"},
+	 .summary = "Denied attempts, and what was taken out of keystores, newest first",
+	 .rows = {ROW_LIMIT}, .columns = "at,who,from,what,object,after"},
 	{.words = "cloud audit", .server = CLI_CLOUD, .method = "GET", .path = CLOUD "/audit",
-	 .summary = "Changes, newest first", .columns = "n,at,who,from,what,object"},
+	 .summary = "Changes, newest first", .rows = {ROW_LIMIT}, .columns = "n,at,who,from,what,object"},
 	{.words = "audit verify", .server = CLI_LOCAL, .run = cli_audit_verify,
 	 .summary = "Check an audit log against itself, and against the key process's anchor",
 	 .rows = {{"DATABASE", NULL, CLI_TEXT, true,

@@ -24,7 +24,7 @@ static const char *value_word(enum cli_kind kind)
 
 static bool is_optional(const struct cli_row *row)
 {
-	return !row->required || row->kind == CLI_SECRET || row->kind == CLI_BOOL;
+	return !row->required || row->kind == CLI_SECRET;
 }
 
 void cli_write_usage(struct buf *out, const struct cli_command *c)
@@ -89,6 +89,10 @@ void cli_write_help(struct buf *out, const struct cli_command *c, const char *gr
 		if (is_in_group(each, wanted)) {
 			buf_addf(out, "  %-32s %s\n", each->words, each->summary);
 		}
+	}
+	if (wanted.len == 0) {
+		buf_addf(out, "  %-32s %s\n", "completion bash",
+			 "What bash completes commands with");
 	}
 	buf_add_str(
 		out,
@@ -178,7 +182,7 @@ void cli_write_completion(struct buf *out)
 		buf_addf(out, "%s|", c->words);
 		add_options(out, c);
 		buf_add_str(out, STR(" --help --output --url --login --password-file --ca-file "
-				     "--root-pin\n"));
+				     "--root-pin --timeout\n"));
 	}
 	buf_add_str(out, STR("END\n"
 			     "\tCOMPREPLY=($(compgen -W \"$all\" -- \"$cur\"))\n"

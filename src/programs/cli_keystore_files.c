@@ -294,6 +294,9 @@ static bool get_value(struct cli_run *run, const char *navigation, const char *q
 	keystore_service(run, &path);
 	keystore_add_entry(&path, "KeystoreEntries", str_of(alias));
 	buf_addf(&path, "/%s/$value%s", navigation, query);
+	if (is_on(run, "backup")) {
+		keystore_add_query(&path, "keystoreName", STR("backup_admin_system"));
+	}
 	if (buf_failed(&path)) {
 		return err_set(err, ERR_CONFIG, "the arguments are too long");
 	}

@@ -39,6 +39,21 @@ void cli_add_clean(struct buf *out, struct str s)
 
 static void add_list(struct buf *out, const struct json *array);
 
+/* Milliseconds, by the original's names for them; "creationDate" is a text there. */
+static bool is_date_key(struct str key)
+{
+	return str_ends(key, STR("TimeStamp")) || str_ends(key, STR("creationDate"));
+}
+
+static bool as_int(struct str text, int64_t *number)
+{
+	uint64_t n;
+	bool fits = str_to_u64(text, &n) && n <= INT64_MAX;
+
+	*number = fits ? (int64_t)n : 0;
+	return fits;
+}
+
 /* One value on one line. */
 static void add_value(struct buf *out, const char *key, const struct json *value)
 {
@@ -47,10 +62,12 @@ static void add_value(struct buf *out, const char *key, const struct json *value
 	if (value == NULL || json_is_null(value)) {
 		return;
 	}
-	if (json_str(value, &text)) {
+	bool is_date =
+		is_date_key(str_of(key)) &&
+		(json_int(value, &number) || (json_str(value, &text) && as_int(text, &number)));
+	if (json_str(value, &text) && !is_date) {
 		cli_add_clean(out, text);
-	} else if (json_int(value, &number) && str_ends(str_of(key), STR("TimeStamp")) &&
-		   number > 0) {
+	} else if (is_date && number > 0) {
 		clock_add_rfc3339(out, number / 1000);
 	} else if (json_is_array(value)) {
 		add_list(out, value);
@@ -60,16 +77,33 @@ static void add_value(struct buf *out, const char *key, const struct json *value
 	}
 }
 
-/* Texts with commas between; objects among them by their user or name. */
+/* What an object of a list is called: its user, its name, or "DNS:localhost". */
+static bool add_short_name(struct buf *out, const struct json *item)
+{
+	const struct json *name =
+		json_get(item, "user") ? json_get(item, "user") : json_get(item, "name");
+	struct str type = STR_NONE, value = STR_NONE;
+
+	if (name != NULL) {
+		add_value(out, "", name);
+	} else if (json_get_str(item, "type", &type) && json_get_str(item, "value", &value)) {
+		cli_add_clean(out, type);
+		buf_add_c(out, ':');
+		cli_add_clean(out, value);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* Texts with commas between, and the short names of objects. */
 static void add_list(struct buf *out, const struct json *array)
 {
 	for (size_t i = 0; i < json_count(array); i++) {
 		const struct json *item = json_at(array, i);
-		const struct json *name =
-			json_get(item, "user") ? json_get(item, "user") : json_get(item, "name");
 		buf_add_str(out, i > 0 ? STR(", ") : STR(""));
-		if (name != NULL || !json_is_array(item)) {
-			add_value(out, "", name != NULL ? name : item);
+		if (!add_short_name(out, item) && !json_is_array(item)) {
+			add_value(out, "", item);
 		}
 	}
 }
@@ -218,8 +252,9 @@ static void add_pem(struct buf *out, struct str text)
 static bool is_list_of_objects(const struct json *value)
 {
 	const struct json *first = json_is_array(value) ? json_at(value, 0) : NULL;
+	AUTO_BUF struct buf ignored = BUF(CELL_MAX);
 
-	return json_is_object(first) && !json_get(first, "user") && !json_get(first, "name");
+	return json_is_object(first) && !add_short_name(&ignored, first);
 }
 
 static void write_object(struct buf *out, const struct json *object, struct str prefix,
@@ -270,7 +305,9 @@ static void write_object(struct buf *out, const struct json *object, struct str 
 void cli_write_text(struct buf *out, const struct json *json, const char *columns)
 {
 	if (json_is_object(json)) {
+		size_t from = out->len;
 		write_object(out, json, STR_NONE, false);
+		buf_add_str(out, out->len == from ? STR("none\n") : STR(""));
 	} else if (json_is_array(json) && columns != NULL) {
 		write_table(out, json, columns);
 	} else if (json != NULL) {

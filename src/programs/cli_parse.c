@@ -91,6 +91,9 @@ static bool take_argument(struct cli_parsed *p, const char *word, struct err *er
 		}
 	}
 	bool is_value = strcmp(word, "on") == 0 || strcmp(word, "off") == 0;
+	if (word[0] == '-' && word[1] != '\0') {
+		return err_set(err, ERR_CONFIG, "there is no option %s: see --help", word);
+	}
 	return err_set(err, ERR_CONFIG, "%s is one word too many for \"%s\"%s%s", word,
 		       p->command->words, is_value ? ": a switch is written --name=" : "",
 		       is_value ? word : "");
@@ -165,8 +168,7 @@ static bool has_required(const struct cli_parsed *p, struct err *err)
 	const struct cli_command *c = p->command;
 	for (int i = 0; i < CLI_ROWS_MAX && c->rows[i].name != NULL; i++) {
 		const struct cli_row *row = &c->rows[i];
-		if (!row->required || p->values[i] != NULL || row->kind == CLI_SECRET ||
-		    row->kind == CLI_BOOL) {
+		if (!row->required || p->values[i] != NULL || row->kind == CLI_SECRET) {
 			continue;
 		}
 		return err_set(err, ERR_CONFIG, "\"%s\" needs %s%s: see --help", c->words,

@@ -191,11 +191,7 @@ bool cli_write_body(const struct cli_command *c, char *const *values, struct buf
 		if (row->json == NULL) {
 			continue;
 		}
-		/* a switch that must be told and was not is off */
-		const char *unsaid = row->usual                               ? row->usual
-				     : row->kind == CLI_BOOL && row->required ? "off"
-									      : NULL;
-		const char *value = values[i] != NULL ? values[i] : unsaid;
+		const char *value = values[i] != NULL ? values[i] : row->usual;
 		if (value != NULL && !add_member(&w, row, str_of(value), err)) {
 			return false;
 		}

@@ -63,16 +63,49 @@ void cli_print(struct cli_run *run, const struct json *json)
 	}
 }
 
-/* Appends the members of a page's items; *next: where the next page begins, empty at the end. */
-static bool add_page(struct jsonw *w, const struct json *page, struct buf *next)
+struct rows {
+	struct jsonw w;
+	struct buf *next; /* where the next page begins; empty at the end */
+	size_t left;      /* how many more are wanted */
+	bool is_cut;      /* there were more */
+};
+
+/* Appends a page's items; whether another page is due. */
+static bool add_page(struct rows *r, const struct json *page)
 {
 	const struct json *items = json_get(page, "items");
 	struct str after = STR_NONE;
-	for (size_t i = 0; i < json_count(items); i++) {
-		jsonw_tree(w, json_at(items, i));
+	size_t n = json_count(items), taken = n < r->left ? n : r->left;
+
+	for (size_t i = 0; i < taken; i++) {
+		jsonw_tree(&r->w, json_at(items, i));
 	}
-	buf_reset(next);
-	return json_get_str(page, "next", &after) && (cli_add_encoded(next, after), next->len > 0);
+	r->left -= taken;
+	buf_reset(r->next);
+	if (json_get_str(page, "next", &after)) {
+		cli_add_encoded(r->next, after);
+	}
+	r->is_cut = taken < n || (r->left == 0 && r->next->len > 0);
+	return r->next->len > 0 && r->left > 0;
+}
+
+/* --limit, where a list may grow without end. */
+static bool read_limit(const struct cli_run *run, size_t *limit, struct err *err)
+{
+	int row = cli_row_index(run->parsed->command, STR("limit"));
+	uint64_t n;
+
+	*limit = SIZE_MAX;
+	if (row < 0) {
+		return true;
+	}
+	const char *given = run->parsed->values[row];
+	if (!str_to_u64(str_of(given ? given : run->parsed->command->rows[row].usual), &n) ||
+	    n == 0) {
+		return err_set(err, ERR_CONFIG, "--limit is a number from 1 on, not \"%s\"", given);
+	}
+	*limit = n;
+	return true;
 }
 
 /* A list in pages becomes one array. */
@@ -81,9 +114,12 @@ static bool run_list(struct cli_run *run, const char *path, const struct json *f
 {
 	AUTO_BUF struct buf all = BUF(CLI_TEXT_MAX);
 	AUTO_BUF struct buf next = BUF(CLI_PATH_MAX / 2);
-	struct jsonw w = jsonw_to(&all);
-	jsonw_array(&w);
-	bool more = add_page(&w, first, &next);
+	struct rows r = {.w = jsonw_to(&all), .next = &next};
+	if (!read_limit(run, &r.left, err)) {
+		return false;
+	}
+	jsonw_array(&r.w);
+	bool more = add_page(&r, first);
 	for (int pages = 1; more && pages < CLI_PAGES_MAX; pages++) {
 		char url[CLI_PATH_MAX];
 		AUTO(json_free) struct json *page = NULL;
@@ -91,14 +127,17 @@ static bool run_list(struct cli_run *run, const char *path, const struct json *f
 		if (!cli_call(&run->session, "GET", url, STR_NONE, &page, err)) {
 			return false;
 		}
-		more = add_page(&w, page, &next);
+		more = add_page(&r, page);
 	}
-	jsonw_array_end(&w);
+	jsonw_array_end(&r.w);
 	AUTO(json_free) struct json *list = NULL;
 	if (buf_failed(&all) || !json_parse(buf_str(&all), CLI_TEXT_MAX, &list, err)) {
 		return err_set(err, ERR_LIMIT, "the list is too long");
 	}
 	cli_print(run, list);
+	if (r.is_cut) {
+		run->note = "there are older ones: --limit N shows more";
+	}
 	return true;
 }
 
@@ -145,6 +184,20 @@ static bool is_due(const struct cli_parsed *p, int row)
 	return r->required || of_user || p->values[row] != NULL || getenv(name) != NULL;
 }
 
+/* Who enrols shows either a password or authentication data; of neither the server would complain.
+ */
+static bool has_proof(const struct cli_parsed *p, struct err *err)
+{
+	int user = cli_row_index(p->command, STR("cloud-user"));
+	int data = cli_row_index(p->command, STR("authentication-data"));
+
+	return user < 0 || data < 0 || p->values[user] != NULL || p->values[data] != NULL ||
+	       err_set(err, ERR_CONFIG,
+		       "\"%s\" needs --cloud-user with an owner's password, or "
+		       "--authentication-data-file: see --help",
+		       p->command->words);
+}
+
 /* Puts the secret itself in the place of its file's name. */
 static bool read_secrets(struct cli_parsed *p, struct err *err)
 {
@@ -162,7 +215,7 @@ static bool read_secrets(struct cli_parsed *p, struct err *err)
 		free(p->values[i]);
 		p->values[i] = buf_take(&secret);
 	}
-	return true;
+	return has_proof(p, err);
 }
 
 /* ---- the program ---- */
@@ -176,12 +229,15 @@ static int run_command(struct cli_parsed *p)
 		    read_secrets(p, &err) &&
 		    (p->command->run ? p->command->run(&run, &err) : run_one(&run, &err));
 	fwrite(run.out.len ? run.out.at : "", 1, run.out.len, stdout);
+	bool told = fflush(stdout) == 0; /* before the reason, where both go to one terminal */
+	if (run.note != NULL) {
+		fprintf(stderr, "drawbridge: %s\n", run.note);
+	}
 	if (!good) {
 		fprintf(stderr, "drawbridge: %s\n", err.text);
 	}
 	buf_fini(&run.out);
 	cli_session_close(&run.session);
-	bool told = fflush(stdout) == 0;
 	return good && told ? 0 : err.kind == ERR_CONFIG ? 2 : 1;
 }
 

@@ -1,34 +1,30 @@
 /* Commands that are more than one request of text members. */
 #include "programs/cli.h"
 
-static const char *new_password(const struct cli_run *run)
-{
-	int row = cli_row_index(run->parsed->command, STR("new-password"));
-	return row < 0 ? NULL : run->parsed->values[row];
-}
-
-/* {"oldPassword","newPassword"}; the old one is the setup code that the login uses. */
-static bool change_password(struct cli_run *run, const char *path, struct err *err)
+/* {"oldPassword","newPassword"}; the old one is what the login uses: a setup code, at first. */
+static bool change_password(struct cli_run *run, const char *path, const char *new_password,
+			    struct err *err)
 {
 	AUTO_BUF struct buf body = BUF_SECRET(CLI_BODY_MAX);
 	AUTO(json_free) struct json *json = NULL;
 	struct jsonw w = jsonw_to(&body);
 	jsonw_object(&w);
 	jsonw_key_str(&w, "oldPassword", buf_str(&run->session.password));
-	jsonw_key_text(&w, "newPassword", new_password(run));
+	jsonw_key_text(&w, "newPassword", new_password);
 	jsonw_object_end(&w);
 	if (!cli_call(&run->session, "PUT", path, buf_str(&body), &json, err)) {
 		return false;
 	}
 	buf_reset(&run->session.password);
-	buf_add_str(&run->session.password, str_of(new_password(run)));
+	buf_add_str(&run->session.password, str_of(new_password));
 	return true;
 }
 
 bool cli_connector_setup(struct cli_run *run, struct err *err)
 {
 	AUTO(json_free) struct json *json = NULL;
-	return change_password(run, "/api/v1/configuration/connector/authentication/basic", err) &&
+	return change_password(run, "/api/v1/configuration/connector/authentication/basic",
+			       cli_value(run, "new-password"), err) &&
 	       cli_call(&run->session, "POST", "/api/v1/configuration/connector/haRole",
 			STR("\"master\""), &json, err);
 }
@@ -39,7 +35,25 @@ bool cli_cloud_setup(struct cli_run *run, struct err *err)
 	buf_add_str(&path, STR("/api/drawbridge/v1/users/"));
 	cli_add_encoded(&path, str_of(run->parsed->settings.login));
 	buf_add_str(&path, STR("/password"));
-	return change_password(run, path.at, err);
+	return change_password(run, path.at, cli_value(run, "new-password"), err);
+}
+
+/* One's own password is changed by whoever knows it; another's is set by an administrator. */
+bool cli_cloud_password(struct cli_run *run, struct err *err)
+{
+	const struct cli_parsed *p = run->parsed;
+	AUTO_BUF struct buf path = BUF(CLI_PATH_MAX - 1);
+	AUTO_BUF struct buf body = BUF_SECRET(CLI_BODY_MAX);
+	AUTO(json_free) struct json *json = NULL;
+
+	if (!cli_path(run, &path, err)) {
+		return false;
+	}
+	if (strcmp(cli_value(run, "NAME"), p->settings.login) == 0) {
+		return change_password(run, path.at, cli_value(run, "user-password"), err);
+	}
+	return cli_write_body(p->command, p->values, &body, err) &&
+	       cli_call(&run->session, "PUT", path.at, buf_str(&body), &json, err);
 }
 
 /* The list names subaccounts only: each is asked for. */

@@ -166,6 +166,13 @@ def case_cloud_commands(world):
     with open(password, "w") as f:
         f.write("Carla-" + secrets.token_urlsafe(9))  # the same again would be refused
     run(world, "cloud", "user", "password", name, "--user-password-file", password)
+    with open(password) as f:
+        given = f.read()
+    with open(password, "w") as f:
+        f.write("Carla-" + secrets.token_urlsafe(9))
+    said = run(world, "--login", name, "cloud", "user", "list", password=given, status=1)
+    expect("drawbridge cloud user password NAME" in said, f"said {said}")
+    run(world, "--login", name, "cloud", "user", "password", name, "--user-password-file", password, password=given)
     made = data(run(world, "cloud", "subaccount", "create", "Plant C", world.owner, output="json"))["id"]
     run(world, "cloud", "subaccount", "change", made, "--description", "third")
     equal(data(run(world, "cloud", "subaccount", "show", made, output="json"))["description"], "third", "change")
@@ -179,6 +186,13 @@ def case_cloud_commands(world):
     run(world, "cloud", "subaccount", "delete", made)
     run(world, "cloud", "user", "delete", name)
     expect("user.delete" in run(world, "cloud", "audit"), "audit")
+    equal(len(data(run(world, "cloud", "audit", "--limit", "1", output="json"))), 1, "limit")
+    run(world, "cloud", "audit", "--limit", "0", status=2)
+    expect("entries: 0" in run(world, "keystore", "status", world.subaccount), "the keystore's head")
+    for words in (("keystore", "trust-inbound", made, "alias"), ("keystore", "require-certificate", made)):
+        expect("needs" in run(world, *words, status=2), "a switch that must be said")
+    said = run(world, "subaccount", "list", status=1)
+    expect("the address of a connector?" in said, f"said {said}")
     mine = next(row for row in data(run(world, "cloud", "connector", "list", world.subaccount, output="json"))
                 if row["connected"])["instance"]
     run(world, "cloud", "connector", "disconnect", world.subaccount, mine)
@@ -205,7 +219,8 @@ def case_refusals(world):
             (("trust", "delete", "none"), 1, "none"),
             (("connector", "proxy", "set", "a b:1"), 1, "host"),
             (("subaccount", "add", "--output", "xml"), 2, "json"),
-            (("subaccount", "add"), 1, "missing"),
+            (("subaccount", "add"), 2, "--authentication-data-file"),
+            (("subaccount", "list", "-x"), 2, "no option -x"),
             (("subaccount", "show", "a", "b"), 2, "too many"),
             (("subaccount", "list", "--timeout", "soon"), 2, "timeout")):
         said = connector(world, *words, status=status)

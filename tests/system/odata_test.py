@@ -415,6 +415,8 @@ def case_audit(world):
         items = world.console.must("GET", CLOUD + "/audit/denied?limit=200").json()["items"]
         return [row for row in items if row["what"] == what and row["who"] == who]
     wait_for(lambda: rows("keystore.export", "user:" + ADMIN), "the record of an export", 20)
+    asked = wait_for(lambda: rows("keystore.csr", "user:" + ADMIN), "the record of a signing request", 20)
+    expect(any(row["object"] == "Down/Load;1" for row in asked), str(asked))
     denied = wait_for(lambda: rows("denied GET", "user:nosy@plant.example"), "the denied attempt", 20)
     expect("KeystoreEntries" in denied[0]["object"], str(denied[0]))
     mine = hexed("sap_mine")

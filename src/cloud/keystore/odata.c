@@ -155,7 +155,8 @@ void odata_file(struct http_call *call, const char *type, struct str alias, cons
 	call->status = 200;
 }
 
-void odata_note_export(const struct http_call *call, struct str object, const char *what)
+static void note_granted(const struct http_call *call, struct str action, struct str object,
+			 const char *what)
 {
 	const struct cloud_rooms *rooms = call->user;
 	const struct directory_caller *caller = directory_caller(call);
@@ -164,10 +165,20 @@ void odata_note_export(const struct http_call *call, struct str object, const ch
 			     &(const struct denial){.who = caller->actor.who,
 						    .from = caller->actor.from,
 						    .tenant = str_of(caller->subaccount),
-						    .what = STR("keystore.export"),
+						    .what = action,
 						    .object = object,
 						    .reason = what,
 						    .status = 200});
+}
+
+void odata_note_export(const struct http_call *call, struct str object, const char *what)
+{
+	note_granted(call, STR("keystore.export"), object, what);
+}
+
+void odata_note_csr(const struct http_call *call, struct str alias)
+{
+	note_granted(call, STR("keystore.csr"), alias, "signing request");
 }
 
 void odata_note_denied(const struct http_call *call, enum keystore_outcome outcome,

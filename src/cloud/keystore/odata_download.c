@@ -157,7 +157,7 @@ void odata_get_request(struct http_call *call)
 	}
 	add_armour(&call->out, "CERTIFICATE REQUEST", buf_str(&der));
 	odata_file(call, "application/pkcs10", alias, ".csr");
-	odata_note_export(call, alias, "signing request");
+	odata_note_csr(call, alias);
 }
 
 void odata_get_ssh_key(struct http_call *call)

@@ -62,6 +62,17 @@ TEST(objects_in_a_list_are_numbered_lines)
 		"serverCertificates.2.subject: CN=ca\nserverCertificates.2.of.n.1.x: 1\nasked: \n");
 }
 
+TEST(what_is_empty_or_a_date_is_said)
+{
+	assert_text("{}", NULL, "none\n");
+	assert_text("{\"_links\":{}}", NULL, "none\n");
+	assert_text(
+		"{\"creationDate\":\"1795315570000\",\"names\":[{\"type\":\"DNS\",\"value\":\"a\"},"
+		"{\"type\":\"IP\",\"value\":\"::1\"}]}",
+		NULL, "creationDate: 2026-11-22T02:46:10Z\nnames: DNS:a, IP:::1\n");
+	assert_text("{\"creationDate\":\"long ago\"}", NULL, "creationDate: long ago\n");
+}
+
 TEST(json_is_printed_as_it_came)
 {
 	struct err err = {0};
@@ -78,6 +89,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_server_cannot_steer_the_terminal),
 	cmocka_unit_test(a_pem_keeps_its_lines_and_nothing_else_does),
 	cmocka_unit_test(objects_in_a_list_are_numbered_lines),
+	cmocka_unit_test(what_is_empty_or_a_date_is_said),
 	cmocka_unit_test(json_is_printed_as_it_came),
 };
 UNIT_MAIN(tests)

@@ -78,6 +78,9 @@ TEST(wrong_usage_says_what_is_wrong)
 	assert_wrong("one word too many", &p, parse(&p, &e, "subaccount", "list", "x", NULL), &e);
 	assert_wrong("written --name=off", &p, parse(&p, &e, "subaccount", "list", "off", NULL),
 		     &e);
+	assert_wrong("needs TRUST", &p, parse(&p, &e, "keystore", "trust-inbound", "S", "a", NULL),
+		     &e);
+	assert_wrong("no option -x", &p, parse(&p, &e, "subaccount", "list", "-x", NULL), &e);
 	assert_wrong("no option --colour", &p,
 		     parse(&p, &e, "subaccount", "list", "--colour", NULL), &e);
 	assert_wrong("needs --name", &p, parse(&p, &e, "cloud", "service-key", "create", "S", NULL),

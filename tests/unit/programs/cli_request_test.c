@@ -60,7 +60,7 @@ TEST(values_become_members_of_their_types)
 	assert_str(body_of(values, &out, &err),
 		   "{\"fixed\":1,\"name\":\"\\\"\",\"localHost\":\"::1\",\"localPort\":\"80\","
 		   "\"count\":7,"
-		   "\"list\":[\"a\",\"b\"],\"must\":false,\"may\":true}");
+		   "\"list\":[\"a\",\"b\"],\"may\":true}");
 	values[7] = count;
 	assert_str(body_of(values, &out, &err), "failed");
 	values[7] = NULL;

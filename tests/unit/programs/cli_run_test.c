@@ -84,6 +84,13 @@ static void page_users(struct http_call *call)
 	}
 }
 
+/* Pages of two, without end. */
+static void page_changes(struct http_call *call)
+{
+	answer(call,
+	       "{\"items\":[{\"n\":2,\"what\":\"b\"},{\"n\":1,\"what\":\"a\"}],\"next\":\"1\"}");
+}
+
 static void show_version(struct http_call *call)
 {
 	answer(call, "{\"version\":\"1.2\"}");
@@ -168,6 +175,7 @@ static const struct http_route routes[] = {
 	{.method = "POST", .pattern = MINE "/master-key", .handler = reseal},
 	{.method = "GET", .pattern = MINE "/master-key", .handler = show_reseal},
 	{.method = "GET", .pattern = MINE "/users", .handler = page_users},
+	{.method = "GET", .pattern = MINE "/audit", .handler = page_changes},
 	{.method = "PUT", .pattern = MINE "/users/{user}/password", .handler = set_password},
 	{NULL},
 };
@@ -257,6 +265,25 @@ TEST(a_list_is_printed_as_a_table_or_as_json)
 	assert_run("subaccount list --output json", 0, "[{\"regionHost\":\"eu1:9444\"");
 }
 
+static size_t count_of(const char *part)
+{
+	size_t n = 0;
+
+	for (const char *at = stage.out; (at = strstr(at, part)) != NULL; at++) {
+		n++;
+	}
+	return n;
+}
+
+TEST(a_list_without_end_is_cut_and_says_so)
+{
+	assert_run("cloud audit --limit 3 --output json", 0, "there are older ones: --limit N");
+	assert_int_equal(count_of("\"n\":"), 3);
+	assert_run("cloud audit --output json", 0, "there are older ones");
+	assert_int_equal(count_of("\"n\":"), 1000);
+	assert_run("cloud audit --limit none", 2, "--limit is a number");
+}
+
 TEST(a_subaccount_is_found_by_its_id_unless_two_regions_have_it)
 {
 	assert_run("subaccount show one", 0, "subaccount: one\ntunnel.state: Connected\n");
@@ -342,7 +369,9 @@ TEST(the_doctor_names_the_broken_link_and_the_next_step)
 
 TEST(a_refusal_says_why_and_ends_with_1)
 {
-	assert_run("cloud version", 1, "there is nothing at this path (HTTP 404)");
+	assert_run(
+		"cloud version", 1,
+		"there is nothing at this path (HTTP 404): is this the address of the cloud side?");
 	assert_run("subaccount list --login bob", 1,
 		   "the user or the password is wrong (HTTP 401)");
 	assert_run("subaccount list --url http://127.0.0.1:1", 1, "127.0.0.1");
@@ -369,6 +398,17 @@ TEST(the_first_start_replaces_the_setup_code)
 	unsetenv("DRAWBRIDGE_NEW_PASSWORD");
 }
 
+TEST(ones_own_password_goes_with_the_old_one)
+{
+	setenv("DRAWBRIDGE_USER_PASSWORD", "third", 1);
+	assert_run("cloud user password ann", 1, "wrong password");
+	assert_string_equal(last_body, "{\"newPassword\":\"third\"}");
+	assert_run("cloud user password Administrator", 0, "");
+	assert_string_equal(password, "third");
+	setenv("DRAWBRIDGE_PASSWORD", "third", 1);
+	unsetenv("DRAWBRIDGE_USER_PASSWORD");
+}
+
 #define RESEAL_LAST(rest) "{\"running\":false,\"last\":{" RESEAL_BEGAN "," rest "}}"
 
 TEST(sealing_again_is_waited_for)
@@ -392,6 +432,7 @@ TEST(sealing_again_that_failed_ends_with_1)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_list_is_printed_as_a_table_or_as_json),
+	cmocka_unit_test(a_list_without_end_is_cut_and_says_so),
 	cmocka_unit_test(a_subaccount_is_found_by_its_id_unless_two_regions_have_it),
 	cmocka_unit_test(a_mapping_is_sent_as_the_original_wants_it),
 	cmocka_unit_test(secrets_come_from_the_environment),
@@ -403,6 +444,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(sealing_again_that_failed_ends_with_1),
 	cmocka_unit_test(a_refusal_says_why_and_ends_with_1),
 	cmocka_unit_test(the_first_start_replaces_the_setup_code),
+	cmocka_unit_test(ones_own_password_goes_with_the_old_one),
 };
 
 int main(void)
