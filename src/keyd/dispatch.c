@@ -101,6 +101,7 @@ static const struct dispatch_row table[KEYS_OPERATIONS] = {
 	[KEYS_STAGE_END] = {0, 0, dispatch_stage_end},
 	[KEYS_ANCHOR] = {4 + 1 + 8 + ANCHOR_HASH, 4 + ANCHOR_CHAIN_MAX + 8 + ANCHOR_HASH,
 			 dispatch_anchor},
+	[KEYS_ANCHOR_LAST] = {4 + 1, 4 + ANCHOR_CHAIN_MAX, dispatch_anchor_last},
 };
 
 /* What the server does about it; a malformed message is not answered with more. */

@@ -278,3 +278,23 @@ enum keys_status dispatch_anchor(const struct dispatch *d, struct rd *in, struct
 		       ? KEYS_OK
 		       : KEYS_REFUSED;
 }
+
+enum keys_status dispatch_anchor_last(const struct dispatch *d, struct rd *in, struct buf *out,
+				      struct err *err)
+{
+	struct str chain = rd_blob(in, ANCHOR_CHAIN_MAX);
+	struct anchor_last last;
+
+	if (!rd_done(in)) {
+		return dispatch_malformed(err);
+	}
+	if (d->book == NULL) {
+		return dispatch_refuse(err, "no anchor is kept here");
+	}
+	if (!log_book_last(d->book, chain, &last, err)) {
+		return KEYS_REFUSED;
+	}
+	wr_u64(out, (uint64_t)last.n);
+	buf_add(out, last.hash, ANCHOR_HASH);
+	return KEYS_OK;
+}

@@ -33,7 +33,7 @@ dispatch_fn dispatch_generate, dispatch_load, dispatch_sign, dispatch_issue, dis
 /* dispatch_entries.c: data keys and entries of tenants; what is sealed again. */
 dispatch_fn dispatch_data_key_new, dispatch_data_key_rewrap, dispatch_reseal_key,
 	dispatch_reseal_secret, dispatch_entry_load, dispatch_entry_tag, dispatch_entry_rebind,
-	dispatch_entries_check, dispatch_mac, dispatch_anchor;
+	dispatch_entries_check, dispatch_mac, dispatch_anchor, dispatch_anchor_last;
 /* dispatch_stage.c: uploads and fresh keys, before they are sealed. */
 dispatch_fn dispatch_stage_begin, dispatch_stage_data, dispatch_stage_open, dispatch_stage_generate,
 	dispatch_stage_facts, dispatch_stage_self_sign, dispatch_stage_seal,

@@ -34,6 +34,16 @@ bool anchor_chain_is_fair(struct str chain)
 	return true;
 }
 
+void anchor_chain_of(const char *kind, const char *node, char out[static ANCHOR_CHAIN_MAX + 1])
+{
+	(void)snprintf(out, ANCHOR_CHAIN_MAX + 1, "%s%s", kind, node);
+	for (char *p = out; *p != '\0'; p++) {
+		if (!anchor_chain_is_fair(str_make(p, 1))) {
+			*p = '-'; /* the host's name chose it */
+		}
+	}
+}
+
 bool anchor_parse(struct str line, struct anchor_line *out)
 {
 	struct str rest = line, part[5];

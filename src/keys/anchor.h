@@ -57,6 +57,11 @@ NODISCARD bool anchor_read_last(const char *path, struct str chain, struct ancho
 /* ---- for the key process, which writes it ---- */
 
 bool anchor_chain_is_fair(struct str chain);
+/* The chain of `kind` on a node: its name with "-" for each byte that is not fair, cut if too long.
+ */
+#define ANCHOR_DENIED "denied:" /* the head of its denied attempts */
+#define ANCHOR_PRUNED "pruned:" /* the last of those that went by the retention's rule */
+void anchor_chain_of(const char *kind, const char *node, char out[static ANCHOR_CHAIN_MAX + 1]);
 /* False when it is none. `line` is without its newline. */
 NODISCARD bool anchor_parse(struct str line, struct anchor_line *out);
 /* The head line's SPKI; ERR_CONFIG when it is none. */

@@ -292,3 +292,25 @@ bool keys_anchor(struct keys_client *c, struct str chain, int64_t n, const uint8
 	buf_add(&request, hash, ANCHOR_HASH);
 	return ask(c, &request, &answer, err);
 }
+
+bool keys_anchor_last(struct keys_client *c, struct str chain, struct anchor_last *out,
+		      struct err *err)
+{
+	AUTO_BUF struct buf request = BUF(KIB(1));
+	AUTO_BUF struct buf answer = BUF(ANSWER_SMALL);
+
+	wr_u8(&request, KEYS_ANCHOR_LAST);
+	wr_blob(&request, chain);
+	if (!ask(c, &request, &answer, err)) {
+		return false;
+	}
+	struct rd in = rd_over(buf_str(&answer));
+	int64_t n = (int64_t)rd_u64(&in);
+	struct str hash = rd_bytes(&in, ANCHOR_HASH);
+	if (!rd_done(&in) || n < 0) {
+		return keys_bad_answer(err);
+	}
+	out->n = n;
+	memcpy(out->hash, hash.at, ANCHOR_HASH);
+	return true;
+}

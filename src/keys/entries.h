@@ -19,6 +19,7 @@
  * Threads: any; every call blocks, so not on a loop. A stage belongs to one thread at a time and
  * occupies one of the KEYS_SOCKETS until keys_stage_end().
  */
+#include "keys/anchor.h"
 #include "keys/client.h"
 
 enum {
@@ -183,3 +184,6 @@ NODISCARD bool keys_mac(struct keys_client *c, struct str tenant, struct str wra
  */
 NODISCARD bool keys_anchor(struct keys_client *c, struct str chain, int64_t n,
 			   const uint8_t hash[static 32], struct err *err);
+/* What was noted of `chain` last; n 0 when nothing was. */
+NODISCARD bool keys_anchor_last(struct keys_client *c, struct str chain, struct anchor_last *out,
+				struct err *err);

@@ -71,8 +71,9 @@ enum keys_operation {
 	KEYS_STAGE_SEAL_CLASS, /* u32 item, u8 class → sealed key */
 	KEYS_STAGE_END,        /* → nothing: what was staged is wiped */
 
-	KEYS_ANCHOR,    /* chain, u64 n, 32 bytes hash → nothing: it is on disk (keys/anchor.h) */
-	KEYS_OPERATIONS /* one behind the last */
+	KEYS_ANCHOR, /* chain, u64 n, 32 bytes hash → nothing: it is on disk (keys/anchor.h) */
+	KEYS_ANCHOR_LAST, /* chain → u64 n, 32 bytes hash; n 0: it has no line */
+	KEYS_OPERATIONS   /* one behind the last */
 };
 
 /* What the receiver does about a refusal, for the operations from KEYS_DATA_KEY_NEW on. */

@@ -434,6 +434,8 @@ static int serve(struct cloud *c, int control)
 		alerts_start(c->alerts, c->loop, c->jobs);
 		daemon_denials_start(&c->denials, c->loop, c->jobs);
 		daemon_anchor_start(&c->anchor, c->store, c->keys, c->loop, c->jobs);
+		daemon_prune_start(&c->prune, c->store, c->keys, c->loop, c->jobs,
+				   &c->options.denied);
 		log_info("ready", LOG_TEXT("role", c->options.role),
 			 LOG_TEXT("console", c->options.listen_console),
 			 LOG_TEXT("tunnels", c->options.listen_tunnel),

@@ -65,6 +65,7 @@ const struct option cloud_option_table[] = {
 	{"tenant.queue.max", FIELD(tenant_queue_max), "1000", 1, 100000,
 	 "requests that may wait for one location of a subaccount in a worker; more: 503", "restart"},
 	ALERT_OPTION_ROWS,
+	DENIED_OPTION_ROWS,
 	{"keystore.reserved", FIELD(keystore_reserved), "sap_*,hcicertificate,hcicertificate1,hcimsgcertificate", 0, 0,
 	 "aliases that only the provider may use; with * at the end: all that start so", "restart"},
 	{"keystore.bytes.max", FIELD(keystore_bytes), "6291456", 65536, 1073741824,

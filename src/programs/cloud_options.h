@@ -2,6 +2,7 @@
 /* Settings of drawbridge-cloud, from one table: see base/option.h. docs/operation.md explains them.
  */
 #include "programs/alert_options.h"
+#include "programs/denied_options.h"
 
 struct cloud_options {
 	char *config_file, *state_dir, *database, *master_key_file, *keyd_path, *user;
@@ -22,6 +23,7 @@ struct cloud_options {
 	msec_t client_head_timeout, client_idle_timeout, answer_timeout, drain_timeout;
 	uint32_t tenant_queue_max;
 	struct alert_options alert;
+	struct denied_options denied;
 	char *keystore_reserved;
 	uint32_t keystore_bytes, keystore_entries, keystore_certificate, keystore_key_pair;
 	uint32_t keystore_reply, keystore_file, keystore_backups;

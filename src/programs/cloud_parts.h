@@ -18,6 +18,7 @@
 #include "programs/daemon_alerts.h"
 #include "programs/daemon_anchor.h"
 #include "programs/daemon_denials.h"
+#include "programs/daemon_prune.h"
 #include "programs/daemon_reseal.h"
 
 enum {
@@ -40,6 +41,7 @@ struct cloud {
 	struct http_server *console, *tunnels, *metrics; /* NULL: not open */
 	struct alerts *alerts;
 	struct daemon_anchor anchor;
+	struct daemon_prune prune;
 	struct daemon_reseal reseal;
 	struct daemon_denials denials;
 	struct daemon_tls console_tls, tunnel_tls, relay_tls;

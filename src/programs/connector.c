@@ -430,6 +430,8 @@ static int serve(struct connector *c, int control)
 		connector_watch_certificate(c);
 		alerts_start(c->alerts, c->loop, c->jobs);
 		daemon_anchor_start(&c->anchor, c->store, c->keys, c->loop, c->jobs);
+		daemon_prune_start(&c->prune, c->store, c->keys, c->loop, c->jobs,
+				   &c->options.denied);
 		log_info("ready", LOG_TEXT("admin", c->options.listen_admin));
 		notify_send("READY=1");
 		loop_run(c->loop);

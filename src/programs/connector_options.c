@@ -45,6 +45,7 @@ const struct option connector_option_table[] = {
 	{"drain.timeout", FIELD(drain_timeout), "30s", 0, SEC(3600),
 	 "time for requests in flight when the program ends", "restart"},
 	ALERT_OPTION_ROWS,
+	DENIED_OPTION_ROWS,
 	{"log.level", FIELD(log_level), "info", 0, 0, "error, warning, info or debug", "live"},
 	{"log.format", FIELD(log_format), "text", 0, 0, "text or json", "live"},
 	{NULL, 0, OPTION_TEXT, NULL, 0, 0, NULL, NULL},

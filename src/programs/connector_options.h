@@ -2,6 +2,7 @@
 /* Settings of drawbridge-connector, from one table: see base/option.h. docs/operation.md explains
  * them. */
 #include "programs/alert_options.h"
+#include "programs/denied_options.h"
 
 struct connector_options {
 	char *config_file, *state_dir, *database, *master_key_file, *keyd_path, *user;
@@ -13,6 +14,7 @@ struct connector_options {
 	msec_t ping_after, dial_timeout, backend_connect_timeout, backend_answer_timeout,
 		backend_idle_timeout, drain_timeout;
 	struct alert_options alert;
+	struct denied_options denied;
 	uint32_t backend_connections_max, backend_queue_max;
 };
 

@@ -11,6 +11,7 @@
 #include "programs/daemon.h"
 #include "programs/daemon_alerts.h"
 #include "programs/daemon_anchor.h"
+#include "programs/daemon_prune.h"
 #include "programs/daemon_reseal.h"
 
 /* A data worker: its loop's thread, and what serves requests there. */
@@ -35,6 +36,7 @@ struct connector {
 	struct admin *admin;
 	struct alerts *alerts;
 	struct daemon_anchor anchor;
+	struct daemon_prune prune;
 	struct daemon_reseal reseal;
 	struct ui_certificate *ui_certificate;
 	char *ui_names; /* of its default; a copy, since jobs read it */

@@ -39,12 +39,7 @@ static void run(struct job *job)
 	struct note *n = CONTAINER_OF(job, struct note, job);
 	char denied[ANCHOR_CHAIN_MAX + 1];
 
-	(void)snprintf(denied, sizeof(denied), "denied:%s", store_node(n->of->store));
-	for (char *p = denied; *p != '\0'; p++) {
-		if (!anchor_chain_is_fair(str_make(p, 1))) {
-			*p = '-'; /* the host's name chose it */
-		}
-	}
+	anchor_chain_of(ANCHOR_DENIED, store_node(n->of->store), denied);
 	n->ok = note_one(n, false, "audit") && (!n->denied || note_one(n, true, denied));
 }
 

@@ -29,6 +29,8 @@ const struct migration store_migrations[] = {
 	    " what {text} NOT NULL, object {text} NOT NULL, was {text} NOT NULL,"
 	    " became {text} NOT NULL, hash {blob} NOT NULL, PRIMARY KEY (node, n)) {strict}"},
 	{2, "CREATE INDEX denied_at ON denied (at_ms, node, n)"},
+	{3, "ALTER TABLE denied_head ADD COLUMN pruned_n {int} NOT NULL DEFAULT 0;\n"
+	    "ALTER TABLE denied_head ADD COLUMN pruned_hash {blob}"},
 	{0, NULL},
 };
 

@@ -41,7 +41,8 @@ NODISCARD bool store_denied(struct store *s, const struct change_audit *audit, s
 NODISCARD bool store_denied_all(struct store *s, const struct change_audit *audits, size_t n,
 				struct err *err);
 /*
- * Walks the chain of changes up to the head, and then each node's chain of denied attempts; *rows
- * counts both. ERR_STORE names the first row that is changed, missing or out of order.
+ * Walks the chain of changes up to the head, and then each node's chain of denied attempts, from
+ * behind what was pruned (store/denied_prune.h); *rows counts both. ERR_STORE names the first row
+ * that is changed, missing or out of order.
  */
 NODISCARD bool store_verify_audit(struct store *s, int64_t *rows, struct err *err);

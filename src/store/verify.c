@@ -2,23 +2,9 @@
 #include <assert.h>
 
 #include "store/change.h"
-#include "store/change_priv.h"
+#include "store/denied_prune.h"
 #include "store/store_priv.h"
-
-enum {
-	PAGE = 500, /* rows of one query: bounds the memory on PostgreSQL */
-	NODES_MAX = 1000,
-};
-
-/* Where the walk of one chain is. */
-struct walk {
-	const char *chain; /* "audit", or "denied on {node}" */
-	struct str node;
-	int64_t n; /* last number seen */
-	uint8_t hash[32];
-	size_t hash_len; /* 0 before the first row */
-	int64_t rows;
-};
+#include "store/verify_priv.h"
 
 static bool check_row(struct walk *w, struct stmt *st, struct err *err)
 {
@@ -44,7 +30,7 @@ static bool check_row(struct walk *w, struct stmt *st, struct err *err)
 	w->hash_len = sizeof(hash);
 	w->n = row.n;
 	w->rows++;
-	return true;
+	return w->seen == NULL || w->seen(w->user, w, row.at_ms, err);
 }
 
 static bool check_page(struct walk *w, struct stmt *st, int64_t *n, struct err *err)
@@ -81,19 +67,25 @@ static bool prepare_page(struct db *db, const struct walk *w, struct stmt **st, 
 		stmt_text(*st, 3, w->node);
 	}
 	stmt_int(*st, 1, w->n);
-	stmt_int(*st, 2, PAGE);
+	stmt_int(*st, 2, WALK_PAGE);
 	return true;
+}
+
+bool walk_page(struct db *db, struct walk *w, int64_t *n, struct err *err)
+{
+	struct stmt *st;
+
+	return prepare_page(db, w, &st, err) && check_page(w, st, n, err);
 }
 
 /* Walks one chain and compares its end with its head. */
 static bool walk_chain(struct db *db, struct walk *w, int64_t head, struct str hash,
 		       struct err *err)
 {
-	int64_t n = PAGE;
+	int64_t n = WALK_PAGE;
 
-	while (n == PAGE) {
-		struct stmt *st;
-		if (!prepare_page(db, w, &st, err) || !check_page(w, st, &n, err)) {
+	while (n == WALK_PAGE) {
+		if (!walk_page(db, w, &n, err)) {
 			return false;
 		}
 	}
@@ -129,13 +121,42 @@ static bool verify_changes(struct db *db, int64_t *rows, struct err *err)
 	return true;
 }
 
+/* No row may stand before the beginning. */
+static bool begins_behind(struct db *db, const struct walk *w, struct err *err)
+{
+	struct stmt *st;
+
+	if (!db_prepare(db, "SELECT n FROM denied WHERE node = $1 AND n <= $2 LIMIT 1", &st, err)) {
+		return false;
+	}
+	stmt_text(st, 1, w->node);
+	stmt_int(st, 2, w->n);
+	enum store_outcome outcome = stmt_step(st, err);
+	if (outcome == STORE_ROW) {
+		(void)err_set(err, ERR_STORE,
+			      "%s: row %lld is there, and all up to %lld were pruned", w->chain,
+			      (long long)stmt_col_int(st, 0), (long long)w->n);
+	}
+	stmt_reset(st);
+	return outcome == STORE_DONE;
+}
+
 static bool verify_node(struct db *db, struct stmt *st, int64_t *rows, struct err *err)
 {
 	char chain[160];
-	struct walk w = {.chain = chain, .node = stmt_col_text(st, 0)};
+	struct walk w = {.chain = chain, .node = stmt_col_text(st, 0), .n = stmt_col_int(st, 3)};
+	struct str before = stmt_col_text(st, 4);
 
 	snprintf(chain, sizeof(chain), "denied on %.*s", STR_ARGS(w.node));
-	if (!walk_chain(db, &w, stmt_col_int(st, 1), stmt_col_text(st, 2), err)) {
+	if (w.n != 0 && before.len != sizeof(w.hash)) {
+		return err_set(err, ERR_STORE, "%s: its beginning has no hash", chain);
+	}
+	if (w.n != 0) {
+		memcpy(w.hash, before.at, sizeof(w.hash));
+		w.hash_len = sizeof(w.hash);
+	}
+	if (!begins_behind(db, &w, err) ||
+	    !walk_chain(db, &w, stmt_col_int(st, 1), stmt_col_text(st, 2), err)) {
 		return false;
 	}
 	*rows += w.rows;
@@ -147,11 +168,13 @@ static bool verify_denied(struct db *db, int64_t *rows, struct err *err)
 	struct stmt *st;
 	enum store_outcome outcome;
 
-	if (!db_prepare(db, "SELECT node, n, hash FROM denied_head ORDER BY node LIMIT $1", &st,
-			err)) {
+	if (!db_prepare(db,
+			"SELECT node, n, hash, pruned_n, pruned_hash FROM denied_head"
+			" ORDER BY node LIMIT $1",
+			&st, err)) {
 		return false;
 	}
-	stmt_int(st, 1, NODES_MAX);
+	stmt_int(st, 1, DENIED_NODES_MAX);
 	while ((outcome = stmt_step(st, err)) == STORE_ROW) {
 		if (!verify_node(db, st, rows, err)) {
 			return false;

@@ -60,14 +60,18 @@ def copy_of(world, name):
 
 def touched(world, name, *statements):
     path = copy_of(world, name)
+    touch(world, path, statements)
+    return path
+
+
+def touch(world, path, statements):
     if world.postgres:
         psql(world, path.rsplit("/", 1)[1], "-q", *[word for s in statements for word in ("-c", s)])
-        return path
+        return
     with contextlib.closing(sqlite3.connect(path)) as db:
         for statement in statements:
             db.execute(statement)
         db.commit()
-    return path
 
 
 def refused(world, path, words, anchor=None):
@@ -127,3 +131,43 @@ def case_other_anchor(world):
     written(lines[:-1], "\n" + lines[-1][:20])
     equal(verify(world, world.url_of_database, path).returncode, 0, "half a last line, as a crash leaves it")
     shutil.rmtree(os.path.dirname(path))
+
+
+KEPT = 10
+
+
+def case_pruned(world):
+    """old rows about denied attempts go by the rule; a beginning that somebody cut off is told from that"""
+    owner = Rest(world.ports.console, world.owner, world.owner_password)
+    for _ in range(KEPT + 5):
+        equal(owner.call("GET", f"{CLOUD}/users").status, 403, "a denied request")
+    wait_for(lambda: rows_of_anchor(world, "denied") >= GUESSES + KEPT + 5, "the anchor of all of them", 30)
+    world.cloud.stop()
+    world.cloud.command += ["--audit-denied-rows-max", str(KEPT)]
+    world.start_cloud()
+    rule = "rows are gone, by the retention's rule, as the anchor says"
+    wait_for(lambda: rule in verify(world, world.url_of_database, world.anchor).stdout, "the pruning", 30)
+    world.cloud.stop()
+    gone = rows_of_anchor(world, "pruned")
+    equal(rows_of_anchor(world, "denied") - gone, KEPT, "rows that stay")
+    done = verify(world, world.url_of_database)
+    equal(done.returncode, 0, done.stderr)
+    expect(f"the first {gone} rows are gone, which only the anchor tells from cut off" in done.stdout, done.stdout)
+    cut = [f"update denied_head set pruned_n = {gone + 2}, pruned_hash = (select hash from denied where n = {gone + 2})",
+           f"delete from denied where n <= {gone + 2}"]
+    path = touched(world, "cut-front", *cut)
+    equal(verify(world, path).returncode, 0, "the chain itself")
+    refused(world, path, "the beginning was cut off", world.anchor)
+    refused(world, touched(world, "front", f"delete from denied where n = {gone + 1}"), f"row {gone + 1} is missing")
+    back = touched(world, "back", f"update denied_head set pruned_n = {gone + 1}")
+    refused(world, back, "is there, and all up to")
+    touch(world, world.url_of_database, cut)
+    world.start_cloud()
+    wait_for(lambda: "somebody cut them off" in world.cloud.log(), "the error in the log", 30)
+    equal(rows_of_anchor(world, "pruned"), gone, "what was pruned by the rule")
+
+
+def rows_of_anchor(world, kind):
+    with open(world.anchor, encoding="utf-8") as f:
+        words = [line.split(" ") for line in f.read().splitlines()[1:]]
+    return max([int(w[2]) for w in words if w[1].startswith(kind + ":")], default=0)

@@ -169,6 +169,23 @@ TEST(what_is_sealed_under_the_first_master_key_is_left_alone)
 	assert_false(again);
 }
 
+TEST(the_anchors_last_line_is_told)
+{
+	const uint8_t hash[ANCHOR_HASH] = {5};
+	struct anchor_last last;
+
+	assert_ok(keys_anchor_last(client, STR("pruned:a"), &last, &err), &err);
+	assert_int_equal(last.n, 0);
+	assert_ok(keys_anchor(client, STR("pruned:a"), 7, hash, &err), &err);
+	assert_ok(keys_anchor(client, STR("pruned:b"), 9, hash, &err), &err);
+	restart_keyd();
+	assert_ok(keys_anchor_last(client, STR("pruned:a"), &last, &err), &err);
+	assert_int_equal(last.n, 7);
+	assert_memory_equal(last.hash, hash, sizeof(hash));
+	assert_err(keys_anchor(client, STR("pruned:a"), 6, hash, &err), &err, ERR_CONFLICT,
+		   "rolled back");
+}
+
 #define ENTRY_TEST(f) cmocka_unit_test_setup_teardown(f, open_entry, close_entry)
 static const struct CMUnitTest tests[] = {
 	ENTRY_TEST(an_entry_signs_for_its_purpose_and_survives_a_new_keyd),
@@ -178,6 +195,7 @@ static const struct CMUnitTest tests[] = {
 	ENTRY_TEST(an_entry_keeps_its_tenant_and_its_owner),
 	ENTRY_TEST(more_entries_than_a_message_takes_are_checked_each),
 	ENTRY_TEST(a_mac_depends_on_label_and_message),
+	ENTRY_TEST(the_anchors_last_line_is_told),
 	ENTRY_TEST(what_is_sealed_under_the_first_master_key_is_left_alone),
 };
 UNIT_MAIN(tests)

@@ -1,0 +1,134 @@
+#include "programs/daemon_prune.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/denied_prune.h"
+
+enum {
+	FIRST_MS = 1000,
+};
+
+struct pruning {
+	struct job job;
+	struct daemon_prune *of;
+	struct denied_options options;
+	bool ok;
+	struct err err;
+};
+
+static bool ask(struct keys_client *keys, const char *kind, const char *node, struct store_tip *out,
+		struct err *err)
+{
+	char chain[ANCHOR_CHAIN_MAX + 1];
+	struct anchor_last last;
+
+	anchor_chain_of(kind, node, chain);
+	if (!keys_anchor_last(keys, str_of(chain), &last, err)) {
+		return false;
+	}
+	out->n = last.n;
+	memcpy(out->hash, last.hash, sizeof(out->hash));
+	return true;
+}
+
+/* A step ahead of the rows: what is anchored as pruned may still be there, never the other way. */
+static bool prune(const struct daemon_prune *d, const struct denied_chain *chain,
+		  const struct store_tip *to, struct err *err)
+{
+	char name[ANCHOR_CHAIN_MAX + 1];
+	int64_t rows;
+
+	anchor_chain_of(ANCHOR_PRUNED, chain->node, name);
+	if (!keys_anchor(d->keys, str_of(name), to->n, to->hash, err) ||
+	    !store_denied_prune(d->store, chain, to->n, &rows, err)) {
+		return false;
+	}
+	log_info("old rows about denied attempts were pruned", LOG_TEXT("node", chain->node),
+		 LOG_INT("rows", rows), LOG_INT("up_to", to->n));
+	return true;
+}
+
+static bool is_due(const struct denied_options *o, const struct denied_chain *chain, int64_t before)
+{
+	int64_t rows = chain->head.n - chain->pruned.n;
+
+	return rows > (int64_t)o->rows + o->rows / DAEMON_PRUNE_SLACK ||
+	       chain->oldest_ms < before - o->age / DAEMON_PRUNE_SLACK;
+}
+
+static bool look_at(const struct pruning *p, const struct denied_chain *chain, struct err *err)
+{
+	const struct daemon_prune *d = p->of;
+	const struct denied_rule rule = {.before_ms = clock_unix_ms() - p->options.age,
+					 .rows_max = p->options.rows};
+	struct denied_known known;
+	struct store_tip to;
+
+	if (!ask(d->keys, ANCHOR_DENIED, chain->node, &known.head, err) ||
+	    !ask(d->keys, ANCHOR_PRUNED, chain->node, &known.pruned, err)) {
+		return false;
+	}
+	bool differs = known.pruned.n != chain->pruned.n; /* begun and not ended, or cut off */
+	if (known.head.n == 0 || !(differs || is_due(&p->options, chain, rule.before_ms))) {
+		return true; /* another node's, or not anchored yet; or there is nothing to do */
+	}
+	return store_denied_judge(d->store, chain, &known, &rule, &to, err) &&
+	       (to.n == chain->pruned.n || prune(d, chain, &to, err));
+}
+
+static void run(struct job *job)
+{
+	struct pruning *p = CONTAINER_OF(job, struct pruning, job);
+	AUTO_FREE struct denied_chain *chains = NULL;
+	struct err err;
+	size_t n = 0;
+
+	p->ok = store_denied_chains(p->of->store, &chains, &n, &p->err);
+	for (size_t i = 0; i < n; i++) {
+		if (!look_at(p, &chains[i], &err)) {
+			p->ok = false;
+			p->err = err;
+		}
+	}
+}
+
+static void done(struct job *job)
+{
+	struct pruning *p = CONTAINER_OF(job, struct pruning, job);
+	struct daemon_prune *d = p->of;
+
+	if (!p->ok && !d->refused) {
+		log_error("old rows about denied attempts stay", LOG_ERR(&p->err));
+	}
+	d->refused = !p->ok;
+	d->runs = false;
+	free(p);
+}
+
+static void each_time(struct loop_timer *t)
+{
+	struct daemon_prune *d = CONTAINER_OF(t, struct daemon_prune, timer);
+	struct err err;
+
+	loop_timer_set(d->loop, t, loop_now(d->loop) + DAEMON_PRUNE_MS, each_time);
+	if (d->runs) {
+		return;
+	}
+	struct pruning *p = NEW(struct pruning);
+	p->of = d;
+	p->options = *d->options;
+	p->job.run = run;
+	p->job.done = done;
+	d->runs = jobs_submit(d->jobs, d->loop, &p->job, &err);
+	if (!d->runs) {
+		free(p); /* the next time tries again */
+	}
+}
+
+void daemon_prune_start(struct daemon_prune *d, struct store *store, struct keys_client *keys,
+			struct loop *loop, struct jobs *jobs, const struct denied_options *options)
+{
+	*d = (struct daemon_prune){
+		.store = store, .keys = keys, .loop = loop, .jobs = jobs, .options = options};
+	loop_timer_set(loop, &d->timer, loop_now(loop) + FIRST_MS, each_time);
+}
