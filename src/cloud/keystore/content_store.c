@@ -149,24 +149,12 @@ bool keystore_read_content(struct keystore *k, struct str tenant, struct str ali
 	return ok;
 }
 
-bool keystore_walk_contents(struct db *db, int64_t keystore, int64_t only_flags,
-			    keystore_content_fn *fn, void *user, struct err *err)
+static bool walk(struct stmt *st, keystore_content_fn *fn, void *user, struct err *err)
 {
 	struct keystore_content c = {0};
 	enum store_outcome outcome = STORE_FAILED;
-	struct stmt *st;
 	bool ok = true;
 
-	if (!db_prepare(db,
-			"SELECT " CONTENT_COLUMNS " FROM keystore s JOIN entry_life l"
-			" ON l.keystore = s.id" CONTENT_FROM
-			" WHERE s.id = $1 AND l.to_gen = " KEYSTORE_NOW
-			" AND ($2 = 0 OR (v.flags & $2) <> 0) ORDER BY l.alias_fold",
-			&st, err)) {
-		return false;
-	}
-	stmt_int(st, 1, keystore);
-	stmt_int(st, 2, only_flags);
 	while (ok && (outcome = stmt_step(st, err)) == STORE_ROW) {
 		bool whole; /* else it does not open: one damaged entry hides no other */
 		content_init(&c);
@@ -175,6 +163,42 @@ bool keystore_walk_contents(struct db *db, int64_t keystore, int64_t only_flags,
 	stmt_reset(st);
 	keystore_content_fini(&c);
 	return ok && outcome == STORE_DONE;
+}
+
+#define CONTENTS_NOW                                                                               \
+	"SELECT " CONTENT_COLUMNS " FROM keystore s JOIN entry_life l"                             \
+	" ON l.keystore = s.id" CONTENT_FROM " WHERE l.to_gen = " KEYSTORE_NOW
+
+bool keystore_walk_contents(struct db *db, int64_t keystore, int64_t only_flags,
+			    keystore_content_fn *fn, void *user, struct err *err)
+{
+	struct stmt *st;
+
+	if (!db_prepare(db,
+			CONTENTS_NOW
+			" AND s.id = $1 AND ($2 = 0 OR (v.flags & $2) <> 0) ORDER BY l.alias_fold",
+			&st, err)) {
+		return false;
+	}
+	stmt_int(st, 1, keystore);
+	stmt_int(st, 2, only_flags);
+	return walk(st, fn, user, err);
+}
+
+bool keystore_walk_named(struct db *db, struct str tenant, struct str subject,
+			 keystore_content_fn *fn, void *user, struct err *err)
+{
+	struct stmt *st;
+
+	if (!db_prepare(db,
+			CONTENTS_NOW " AND s.tenant = $1 AND s.name = '" KEYSTORE_SYSTEM
+				     "' AND v.kind = 2 AND v.subject = $2",
+			&st, err)) {
+		return false;
+	}
+	stmt_text(st, 1, tenant);
+	stmt_text(st, 2, subject);
+	return walk(st, fn, user, err);
 }
 
 struct version_reading {

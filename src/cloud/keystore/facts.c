@@ -82,30 +82,34 @@ struct anchors {
 	struct str tenant;
 	const char **names; /* of the chain: subjects and issuers */
 	size_t n_names;
-	struct buf chains;
+	struct keystore_content all[TRUST_ANCHORS_MAX];
+	size_t n;
 };
 
-static bool read_named(struct db *db, struct anchors *a, const char *name, struct err *err)
+static void forget_anchors(struct anchors *a)
 {
-	enum store_outcome outcome;
-	struct stmt *st;
+	for (size_t i = 0; i < a->n; i++) {
+		keystore_content_fini(&a->all[i]);
+	}
+	a->n = 0;
+}
 
-	if (!db_prepare(
-		    db,
-		    "SELECT c.chain FROM keystore s JOIN entry_life l ON l.keystore = s.id"
-		    " JOIN entry_version v ON v.id = l.version JOIN entry_content c ON c.id = v.id"
-		    " WHERE s.tenant = $1 AND s.name = '" KEYSTORE_SYSTEM "'"
-		    " AND l.to_gen = " KEYSTORE_NOW " AND v.kind = 2 AND v.subject = $2",
-		    &st, err)) {
-		return false;
+static void free_anchors(struct anchors *a)
+{
+	forget_anchors(a);
+	free(a);
+}
+DEFINE_AUTO(free_anchors, struct anchors *)
+
+static bool keep_anchor(struct keystore_content *c, void *user, struct err *err UNUSED)
+{
+	struct anchors *a = user;
+
+	if (a->n < TRUST_ANCHORS_MAX) {
+		a->all[a->n++] = *c;
+		*c = (struct keystore_content){0}; /* it is ours now */
 	}
-	stmt_text(st, 1, a->tenant);
-	stmt_text(st, 2, str_of(name));
-	while ((outcome = stmt_step(st, err)) == STORE_ROW) {
-		buf_add_str(&a->chains, stmt_col_text(st, 0)); /* one certificate each */
-	}
-	stmt_reset(st);
-	return outcome == STORE_DONE;
+	return true;
 }
 
 /* Only what could issue the chain or be it: a trust store of 10,000 takes seconds. */
@@ -113,13 +117,14 @@ static bool read_anchors(struct db *db, void *user, struct err *err)
 {
 	struct anchors *a = user;
 
-	buf_reset(&a->chains);
+	forget_anchors(a); /* of a try before */
 	for (size_t i = 0; i < a->n_names; i++) {
 		bool again = false;
 		for (size_t j = 0; j < i; j++) {
 			again = again || strcmp(a->names[j], a->names[i]) == 0;
 		}
-		if (!again && !read_named(db, a, a->names[i], err)) {
+		if (!again &&
+		    !keystore_walk_named(db, a->tenant, str_of(a->names[i]), keep_anchor, a, err)) {
 			return false;
 		}
 	}
@@ -140,21 +145,43 @@ static bool read_names(const struct str *chain, size_t n, struct arena *arena, c
 	return true;
 }
 
+/* The DERs of those that are what was stored: nobody puts a root of his own there. */
+static bool check_anchors(struct keystore *k, const struct anchors *a, struct str *ders, size_t *n,
+			  struct err *err)
+{
+	AUTO_FREE struct keys_entry *entries = NEW_ARRAY(struct keys_entry, a->n + 1);
+	AUTO_FREE struct str *no_keys = NEW_ARRAY(struct str, a->n + 1);
+	bool good[TRUST_ANCHORS_MAX];
+
+	*n = 0;
+	for (size_t i = 0; i < a->n; i++) {
+		entries[i] = keystore_sealed_entry(a->tenant, &a->all[i]);
+	}
+	if (a->n > 0 && !k->keys.check(k->keys.user, entries, no_keys, a->n, good, err)) {
+		return false;
+	}
+	for (size_t i = 0; i < a->n; i++) {
+		if (good[i] && keystore_chain_split(buf_str(&a->all[i].chain), &ders[*n], 1) == 1) {
+			(*n)++;
+		}
+	}
+	return true;
+}
+
 bool keystore_is_trusted(struct keystore *k, struct str tenant, const struct str *chain, size_t n,
 			 bool *trusted, struct err *err)
 {
 	AUTO(arena_free) struct arena *arena = arena_new(KIB(16), MIB(8));
+	AUTO(free_anchors) struct anchors *a = NEW(struct anchors);
 	const char *names[2 * KEYSTORE_CHAIN_MAX];
 	struct str ders[TRUST_ANCHORS_MAX];
-	struct anchors a = {
-		.tenant = tenant, .names = names, .n_names = 2 * n, .chains = BUF(MIB(16))};
+	size_t found;
 
-	bool ok = n <= KEYSTORE_CHAIN_MAX && read_names(chain, n, arena, names, err) &&
-		  store_read(k->store, read_anchors, &a, err);
-	if (ok) {
-		size_t found = keystore_chain_split(buf_str(&a.chains), ders, TRUST_ANCHORS_MAX);
-		ok = trust_is_anchored(chain, n, ders, found, true, trusted, err);
-	}
-	buf_fini(&a.chains);
-	return ok;
+	a->tenant = tenant;
+	a->names = names;
+	a->n_names = 2 * n;
+	return n <= KEYSTORE_CHAIN_MAX && read_names(chain, n, arena, names, err) &&
+	       store_read(k->store, read_anchors, a, err) &&
+	       check_anchors(k, a, ders, &found, err) &&
+	       trust_is_anchored(chain, n, ders, found, true, trusted, err);
 }

@@ -13,6 +13,7 @@ enum {
 	KEYSTORE_CHAIN_BYTES_MAX = MIB(1),   /* of one entry's chain */
 	KEYSTORE_PRINTS = 20 + 32 + 64,      /* SHA-1, SHA-256 and SHA-512 of the leaf */
 	KEYSTORE_HISTORY_KEPT = 100,         /* newest generations whose entries are kept anyway */
+	KEYSTORE_DATA_KEY_ID = 16,           /* bytes that name a data key */
 	KEYSTORE_AUDIT_LISTED = 100,         /* entries that an import's audit row names */
 	KEYSTORE_TRIES = 3,                  /* of what was sealed for a state that moved on */
 	KEYSTORE_ORPHAN_MS = 60 * 60 * 1000, /* content without its entry is garbage after that */
@@ -95,6 +96,9 @@ NODISCARD bool keystore_read_content_of(struct keystore *k, int64_t version,
 typedef bool keystore_content_fn(struct keystore_content *c, void *user, struct err *err);
 NODISCARD bool keystore_walk_contents(struct db *db, int64_t keystore, int64_t only_flags,
 				      keystore_content_fn *fn, void *user, struct err *err);
+/* Its certificates of that subject; whether they are what they were is the caller's to check. */
+NODISCARD bool keystore_walk_named(struct db *db, struct str tenant, struct str subject,
+				   keystore_content_fn *fn, void *user, struct err *err);
 void keystore_print_text(const uint8_t *bytes, size_t n, char *into); /* "AB:CD:…" */
 /* What keyd judges, over the chain as it is stored and not as its row says. Lends from `c`. */
 struct keys_entry keystore_sealed_entry(struct str tenant, const struct keystore_content *c);
@@ -255,6 +259,14 @@ NODISCARD bool keystore_read_generation(struct db *db, int64_t keystore, int64_t
 NODISCARD bool keystore_check_mac(struct keystore *k, struct db *db, struct str tenant,
 				  const struct keystore_generation_row *row, bool *good,
 				  struct err *err);
+/* By that data key of the tenant; *found false when it is not there. */
+NODISCARD bool keystore_mac(struct keystore *k, struct db *db, struct str tenant,
+			    struct str data_key, const char *label, struct str message,
+			    uint8_t mac[static 32], bool *found, struct err *err);
+/* The id of the one that authenticates what this change writes. */
+NODISCARD bool keystore_edit_data_key(struct keystore_edit *e,
+				      uint8_t data_key[static KEYSTORE_DATA_KEY_ID],
+				      struct err *err);
 /* SHA-256 over the ids of what is alive in `generation`; for the current one pass it too. */
 NODISCARD bool keystore_state_hash(struct db *db, int64_t keystore, int64_t generation,
 				   uint8_t hash[static 32], struct err *err);
@@ -282,6 +294,12 @@ enum keystore_pin_kind {
 NODISCARD bool keystore_pin_add(struct keystore_edit *e, enum keystore_pin_kind kind,
 				int64_t generation, struct str note, int64_t tenant_entries,
 				int64_t *id, struct err *err);
+/* All of a tenant, newest first; malloc()ed. */
+NODISCARD bool keystore_pins_of(struct db *db, struct str tenant, struct keystore_pin **rows,
+				size_t *n, struct err *err);
+/* Whether its row is as it was written; *good. A pin says what a restore brings back. */
+NODISCARD bool keystore_pin_is_good(struct keystore *k, struct db *db, struct str tenant,
+				    const struct keystore_pin *pin, bool *good, struct err *err);
 /* id 0: the newest backup. */
 NODISCARD bool keystore_pin_read(struct db *db, int64_t keystore, int64_t id,
 				 struct keystore_pin *out, bool *found, struct err *err);
@@ -320,6 +338,7 @@ NODISCARD enum keystore_outcome keystore_read_chain(struct str spki, struct str 
 /* ---- trust (facts.c) ---- */
 /*
  * Whether the chain (leaf first) leads to a certificate of the tenant's keystore or of the system.
+ * One whose seal does not open counts for nothing.
  */
 NODISCARD bool keystore_is_trusted(struct keystore *k, struct str tenant, const struct str *chain,
 				   size_t n, bool *trusted, struct err *err);

@@ -1,3 +1,4 @@
+#include "store/query.h"
 #include "unit/cloud/keystore/fixture.h"
 
 static void a_certificate_is_listed_with_its_facts(void **state)
@@ -44,6 +45,37 @@ static void an_untrusted_one_must_be_confirmed(void **state)
 	c.confirmed = false;
 	assert_int_equal(keystore_put_certificate(k, &c, STR("b"), bytes, false, NULL, &err),
 			 KEYSTORE_DONE);
+	buf_fini(&der);
+	keystore_close(k);
+}
+
+static bool swap(struct db *db, void *user, struct err *err)
+{
+	const struct query q = {.sql = "UPDATE entry_content SET chain = $1 WHERE id = (SELECT id"
+				       " FROM entry_version WHERE alias = 'ours')",
+				.params = {QUERY_BLOB(buf_str(user))},
+				.n_params = 1};
+
+	return query_run(db, &q, NULL, err);
+}
+
+static void a_root_that_was_swapped_past_us_vouches_for_nothing(void **state)
+{
+	struct database *d = *state;
+	struct keystore *k = ready(state);
+	AUTO_BUF struct buf chain = BUF(CERT_DER_MAX + 4);
+	struct keystore_change c = by("user:alice");
+	struct buf der;
+	struct err err;
+
+	put(k, "ours", "CN=Root", false);
+	struct str bytes = certificate("CN=Root", &der);
+	assert_int_equal(keystore_put_certificate(k, &c, STR("new"), bytes, false, NULL, &err),
+			 KEYSTORE_UNTRUSTED);
+	wr_blob(&chain, bytes);
+	assert_ok(store_tx(d->store, swap, &chain, &err), &err);
+	assert_int_equal(keystore_put_certificate(k, &c, STR("new"), bytes, false, NULL, &err),
+			 KEYSTORE_UNTRUSTED);
 	buf_fini(&der);
 	keystore_close(k);
 }
@@ -199,6 +231,7 @@ static void a_dead_key_process_changes_nothing(void **state)
 static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_certificate_is_listed_with_its_facts),
 	ON_BOTH(an_untrusted_one_must_be_confirmed),
+	ON_BOTH(a_root_that_was_swapped_past_us_vouches_for_nothing),
 	ON_BOTH(a_taken_alias_is_refused_in_any_case),
 	ON_BOTH(reserved_aliases_are_the_providers),
 	ON_BOTH(what_is_no_certificate_is_unreadable),
