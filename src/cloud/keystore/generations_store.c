@@ -72,19 +72,28 @@ static void message_of(const struct keystore_generation_row *g, struct buf *out)
 	buf_add(out, g->state, sizeof(g->state));
 }
 
+bool keystore_mac(struct keystore *k, struct db *db, struct str tenant, struct str data_key,
+		  const char *label, struct str message, uint8_t mac[static 32], bool *found,
+		  struct err *err)
+{
+	AUTO_BUF struct buf wrapped = BUF(KEYS_WRAPPED_MAX);
+
+	if (!keystore_data_key_by_id(db, tenant, data_key, &wrapped, found, err)) {
+		return false;
+	}
+	return !*found ||
+	       k->keys.mac(k->keys.user, tenant, buf_str(&wrapped), label, message, mac, err);
+}
+
 static bool compute_mac(struct keystore *k, struct db *db, struct str tenant,
 			const struct keystore_generation_row *g, uint8_t mac[static 32],
 			bool *found, struct err *err)
 {
-	AUTO_BUF struct buf message = BUF(KIB(4)), wrapped = BUF(KEYS_WRAPPED_MAX);
+	AUTO_BUF struct buf message = BUF(KIB(4));
 
 	message_of(g, &message);
-	if (!keystore_data_key_by_id(db, tenant, str_make(g->data_key, sizeof(g->data_key)),
-				     &wrapped, found, err)) {
-		return false;
-	}
-	return !*found || k->keys.mac(k->keys.user, tenant, buf_str(&wrapped), "generation",
-				      buf_str(&message), mac, err);
+	return keystore_mac(k, db, tenant, str_make(g->data_key, sizeof(g->data_key)), "generation",
+			    buf_str(&message), mac, found, err);
 }
 
 bool keystore_check_mac(struct keystore *k, struct db *db, struct str tenant,
@@ -396,22 +405,33 @@ static bool insert_generation(struct keystore_edit *e, const struct keystore_gen
 	return stmt_run(st, NULL, err);
 }
 
-static bool seal_generation(struct making *m, struct err *err)
+bool keystore_edit_data_key(struct keystore_edit *e, uint8_t data_key[static KEYSTORE_DATA_KEY_ID],
+			    struct err *err)
 {
 	AUTO_BUF struct buf wrapped = BUF(KEYS_WRAPPED_MAX);
-	struct keystore_edit *e = m->e;
 	bool found;
 
 	if (!keystore_read_data_key(e->db, e->c->tenant, &wrapped, &found, err)) {
 		return false;
 	}
 	struct str id = keys_data_key_id(buf_str(&wrapped));
-	if (!found || id.len != sizeof(m->row.data_key)) {
+	if (!found || id.len != KEYSTORE_DATA_KEY_ID) {
 		return err_set(err, ERR_STORE,
 			       "the tenant's data key is missing: the keystore "
 			       "cannot be changed without it");
 	}
-	memcpy(m->row.data_key, id.at, id.len);
+	memcpy(data_key, id.at, id.len);
+	return true;
+}
+
+static bool seal_generation(struct making *m, struct err *err)
+{
+	struct keystore_edit *e = m->e;
+	bool found;
+
+	if (!keystore_edit_data_key(e, m->row.data_key, err)) {
+		return false;
+	}
 	return compute_mac(e->k, e->db, e->c->tenant, &m->row, m->row.mac, &found, err);
 }
 

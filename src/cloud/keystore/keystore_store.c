@@ -47,6 +47,8 @@ const struct migration keystore_migrations[] = {
 	 " kind {int} NOT NULL, generation {int} NOT NULL, at_ms {int} NOT NULL,"
 	 " by_user {text} NOT NULL, note {text} NOT NULL, entries {int} NOT NULL) {strict};\n"
 	 "CREATE INDEX keystore_pin_of ON keystore_pin (keystore, kind, id)"},
+	{2, "ALTER TABLE keystore_pin ADD COLUMN data_key {blob};\n"
+	    "ALTER TABLE keystore_pin ADD COLUMN mac {blob}"},
 	{0, NULL},
 };
 

@@ -1,5 +1,9 @@
-/* Pins: generations that are kept. Backups, and the safety copies of restores. */
+/*
+ * Pins: generations that are kept. Backups, and the safety copies of restores. Each has a MAC:
+ * every generation is authentic for ever, and the pin alone says which one a restore brings back.
+ */
 #include "cloud/keystore/keystore_priv.h"
+#include "crypto/seal.h"
 
 static void read_pin(struct stmt *st, void *row)
 {
@@ -40,6 +44,89 @@ bool keystore_pin_read(struct db *db, int64_t keystore, int64_t id, struct keyst
 	return query_row(db, id == 0 ? &newest : &one, out, found, err);
 }
 
+/* ---- what authenticates one ---- */
+
+struct seal_row {
+	uint8_t data_key[KEYSTORE_DATA_KEY_ID], mac[32];
+	bool is_there;
+};
+
+static void read_seal(struct stmt *st, void *row)
+{
+	struct str data_key = stmt_col_text(st, 0), mac = stmt_col_text(st, 1);
+	struct seal_row *s = row;
+
+	s->is_there = data_key.len == sizeof(s->data_key) && mac.len == sizeof(s->mac);
+	if (s->is_there) {
+		memcpy(s->data_key, data_key.at, data_key.len);
+		memcpy(s->mac, mac.at, mac.len);
+	}
+}
+
+static bool compute_mac(struct keystore *k, struct db *db, struct str tenant,
+			const struct keystore_pin *pin, struct str data_key, uint8_t mac[static 32],
+			bool *found, struct err *err)
+{
+	AUTO_BUF struct buf message = BUF(KIB(4));
+
+	wr_blob(&message, STR(KEYSTORE_SYSTEM));
+	wr_u64(&message, (uint64_t)pin->id);
+	wr_u8(&message, pin->is_backup ? KEYSTORE_PIN_BACKUP : KEYSTORE_PIN_SAFETY);
+	wr_u64(&message, (uint64_t)pin->generation);
+	wr_u64(&message, (uint64_t)pin->at);
+	wr_u64(&message, (uint64_t)pin->entries);
+	wr_blob(&message, str_of(pin->by));
+	wr_blob(&message, str_of(pin->note));
+	return keystore_mac(k, db, tenant, data_key, "pin", buf_str(&message), mac, found, err);
+}
+
+bool keystore_pin_is_good(struct keystore *k, struct db *db, struct str tenant,
+			  const struct keystore_pin *pin, bool *good, struct err *err)
+{
+	struct query q = {.sql = "SELECT data_key, mac FROM keystore_pin WHERE id = $1",
+			  .params = {QUERY_INT(pin->id)},
+			  .n_params = 1,
+			  .read = read_seal,
+			  .row_bytes = sizeof(struct seal_row)};
+	struct seal_row row = {.is_there = false};
+	uint8_t mac[32];
+	bool found;
+
+	*good = false;
+	if (!query_row(db, &q, &row, &found, err)) {
+		return false;
+	}
+	if (!row.is_there) {
+		return true;
+	}
+	if (!compute_mac(k, db, tenant, pin, str_make(row.data_key, sizeof(row.data_key)), mac,
+			 &found, err)) {
+		return err->kind == ERR_DENIED; /* the tenant's data key does not open */
+	}
+	*good = found && equal_secret(mac, row.mac, sizeof(mac));
+	return true;
+}
+
+/* Over what the row says when it is read, however long a name was. */
+static bool authenticate(struct keystore_edit *e, int64_t id, struct err *err)
+{
+	uint8_t data_key[KEYSTORE_DATA_KEY_ID] = {0}, mac[32] = {0};
+	struct str key = str_make(data_key, sizeof(data_key));
+	struct query q = {
+		.sql = "UPDATE keystore_pin SET data_key = $2, mac = $3 WHERE id = $1",
+		.params = {QUERY_INT(id), QUERY_BLOB(key), QUERY_BLOB(str_make(mac, sizeof(mac)))},
+		.n_params = 3};
+	struct keystore_pin pin;
+	bool found;
+
+	return keystore_pin_read(e->db, e->id, id, &pin, &found, err) &&
+	       keystore_edit_data_key(e, data_key, err) &&
+	       compute_mac(e->k, e->db, e->c->tenant, &pin, key, mac, &found, err) &&
+	       query_run(e->db, &q, NULL, err);
+}
+
+/* ---- making one ---- */
+
 /* The oldest of that kind go. The newest ones stay whatever the limit says: they are *the* backup,
  * and what an undo needs. */
 static bool retain(struct keystore_edit *e, enum keystore_pin_kind kind, struct err *err)
@@ -74,11 +161,12 @@ bool keystore_pin_add(struct keystore_edit *e, enum keystore_pin_kind kind, int6
 		.row_bytes = sizeof(*id)};
 	bool found;
 
-	return query_row(e->db, &q, id, &found, err) && retain(e, kind, err);
+	return query_row(e->db, &q, id, &found, err) && authenticate(e, *id, err) &&
+	       retain(e, kind, err);
 }
 
-bool keystore_pins(struct keystore *k, struct str tenant, struct keystore_pin **rows, size_t *n,
-		   struct err *err)
+bool keystore_pins_of(struct db *db, struct str tenant, struct keystore_pin **rows, size_t *n,
+		      struct err *err)
 {
 	struct query q = {.sql = "SELECT " PIN_COLUMNS " FROM keystore_pin p JOIN keystore s"
 				 " ON s.id = p.keystore WHERE s.tenant = $1"
@@ -88,5 +176,33 @@ bool keystore_pins(struct keystore *k, struct str tenant, struct keystore_pin **
 			  .read = read_pin,
 			  .row_bytes = sizeof(**rows)};
 
-	return query_list(k->store, &q, rows, n, err);
+	return query_rows(db, &q, rows, n, err);
+}
+
+struct listing {
+	struct str tenant;
+	struct keystore_pin *rows;
+	size_t n;
+};
+
+static bool list_pins(struct db *db, void *user, struct err *err)
+{
+	struct listing *l = user;
+
+	free(TAKE(l->rows)); /* of a try before */
+	return keystore_pins_of(db, l->tenant, &l->rows, &l->n, err);
+}
+
+bool keystore_pins(struct keystore *k, struct str tenant, struct keystore_pin **rows, size_t *n,
+		   struct err *err)
+{
+	struct listing l = {.tenant = tenant};
+
+	if (!store_read(k->store, list_pins, &l, err)) {
+		free(l.rows);
+		return false;
+	}
+	*rows = l.rows;
+	*n = l.n;
+	return true;
 }

@@ -80,8 +80,13 @@ enum keystore_outcome keystore_back_up(struct keystore *k, const struct keystore
 					   .user = &b,
 					   .makes_no_generation = true};
 
+	AUTO_BUF struct buf wrapped = BUF(KEYS_WRAPPED_MAX);
+
 	if (!check_note(note, err)) {
 		return KEYSTORE_BAD;
+	}
+	if (!keystore_data_key(k, c->tenant, c->now, &wrapped, err)) {
+		return KEYSTORE_FAILED; /* the pin's MAC needs it */
 	}
 	enum keystore_outcome outcome = keystore_edit_run(k, c, &plan, report, err);
 	if (outcome == KEYSTORE_DONE && report != NULL &&
@@ -244,6 +249,15 @@ static bool find_pin(struct keystore_edit *e, struct restoring *r, struct err *e
 						 "there is no backup %lld", (long long)r->pin_id);
 	}
 	r->keystore = e->id;
+	if (!keystore_pin_is_good(e->k, e->db, e->c->tenant, &r->pin, &good, err)) {
+		return false;
+	}
+	if (!good) {
+		return err_set(err, ERR_STORE,
+			       "the row of backup %lld was changed past the program and is not "
+			       "believed: take another one",
+			       (long long)r->pin.id);
+	}
 	if (!keystore_state_is_good(e->k, e->db, e->c->tenant, e->id, r->pin.generation, &good,
 				    err)) {
 		return false;

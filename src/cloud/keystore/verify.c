@@ -282,6 +282,29 @@ static bool check_state(struct verifying *v, int64_t generation, struct err *err
 	return true;
 }
 
+static bool check_pin_rows(struct verifying *v, struct err *err)
+{
+	AUTO_FREE struct keystore_pin *pins = NULL;
+	char text[64];
+	size_t n;
+
+	if (!keystore_pins_of(v->db, v->tenant, &pins, &n, err)) {
+		return false;
+	}
+	for (size_t i = 0; i < n; i++) {
+		bool good;
+		if (!keystore_pin_is_good(v->k, v->db, v->tenant, &pins[i], &good, err)) {
+			return false;
+		}
+		if (!good) {
+			(void)snprintf(text, sizeof(text), "the row of backup %lld was changed",
+				       (long long)pins[i].id);
+			tell(v, STR(""), pins[i].generation, text);
+		}
+	}
+	return true;
+}
+
 static bool check_pins(struct verifying *v, struct err *err)
 {
 	struct query q = {.sql = "SELECT DISTINCT generation FROM keystore_pin"
@@ -353,7 +376,7 @@ static bool verify(struct db *db, void *user, struct err *err)
 	}
 	return !found ||
 	       (check_row(v, &row, err) && check_state(v, row.generation, err) &&
-		check_pins(v, err) && check_copies(v, err) &&
+		check_pin_rows(v, err) && check_pins(v, err) && check_copies(v, err) &&
 		keystore_walk_contents(db, row.id, 0, take, v, err) && check_batch(v, err));
 }
 

@@ -135,6 +135,53 @@ static void undo_goes_back_while_the_restore_is_current(void **state)
 	keystore_close(k);
 }
 
+/* Each generation is authentic for ever: the pin says which one comes back. */
+static void a_pin_that_was_moved_past_us_is_not_restored(void **state)
+{
+	struct keystore *k = ready(state);
+	struct keystore_change c = alice();
+	struct keystore_report report = {0};
+	struct keystore_pin pin;
+	struct err err;
+
+	put(k, "revoked", "CN=Revoked", false);
+	prepare(k, &pin);
+	database_sql(*state, "UPDATE keystore_pin SET generation = 1");
+	assert_int_equal(keystore_preview(k, &c, 0, KEYSTORE_RESTORE_REPLACE, &report, &err),
+			 KEYSTORE_FAILED);
+	assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_REPLACE, NULL, &err),
+			 KEYSTORE_FAILED);
+	assert_non_null(strstr(err.text, "was changed past the program"));
+	database_sql(*state, "UPDATE keystore_pin SET generation = 4");
+	assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_REPLACE, NULL, &err),
+			 KEYSTORE_DONE);
+	/* nor is an undo that leads elsewhere */
+	database_sql(*state, "UPDATE keystore_pin SET generation = 1 WHERE kind = 2");
+	assert_int_equal(keystore_undo(k, &c, NULL, &err), KEYSTORE_FAILED);
+	assert_string_equal(aliases_of(k, &here), "a b revoked sap_p");
+	keystore_close(k);
+}
+
+static void an_older_backup_is_not_made_the_current_one_past_us(void **state)
+{
+	struct keystore *k = ready(state);
+	struct keystore_change c = alice();
+	struct keystore_pin pin;
+	struct err err;
+
+	put(k, "revoked", "CN=Revoked", false);
+	back_up(k, &pin);
+	put(k, "a", "CN=A", false);
+	back_up(k, &pin);
+	database_sql(*state, "UPDATE keystore_pin SET id = id + 100 WHERE generation = 1");
+	assert_string_equal(aliases_of(k, &saved), "revoked");
+	assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_REPLACE, NULL, &err),
+			 KEYSTORE_FAILED);
+	assert_int_equal(keystore_restore(k, &c, pin.id, KEYSTORE_RESTORE_REPLACE, NULL, &err),
+			 KEYSTORE_SAME);
+	keystore_close(k);
+}
+
 static void without_a_backup_there_is_nothing_to_restore(void **state)
 {
 	struct keystore *k = ready(state);
@@ -224,6 +271,8 @@ static const struct CMUnitTest tests[] = {
 	ON_BOTH(an_overwriting_restore_keeps_newer_entries),
 	ON_BOTH(a_preview_says_it_and_changes_nothing),
 	ON_BOTH(undo_goes_back_while_the_restore_is_current),
+	ON_BOTH(a_pin_that_was_moved_past_us_is_not_restored),
+	ON_BOTH(an_older_backup_is_not_made_the_current_one_past_us),
 	ON_BOTH(without_a_backup_there_is_nothing_to_restore),
 	ON_BOTH(an_empty_store_can_be_backed_up_and_restored),
 	ON_BOTH(the_newest_pin_is_the_backup_and_old_ones_go),

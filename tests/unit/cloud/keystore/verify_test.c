@@ -257,6 +257,17 @@ static void a_changed_generation_is_named(void **state)
 	keystore_close(k);
 }
 
+static void a_changed_backup_is_named(void **state)
+{
+	struct keystore *k = filled(state);
+
+	database_sql(*state, "UPDATE keystore_pin SET note = 'good one'");
+	struct told t = verify(k);
+	assert_int_equal(t.n, 1);
+	says(&t, "generation 3: the row of backup 1 was changed");
+	keystore_close(k);
+}
+
 static void a_missing_generation_is_named(void **state)
 {
 	struct keystore *k = filled(state);
@@ -304,6 +315,7 @@ static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_damaged_backup_is_not_restored),
 	ON_BOTH(a_changed_data_key_is_named),
 	ON_BOTH(a_changed_generation_is_named),
+	ON_BOTH(a_changed_backup_is_named),
 	ON_BOTH(a_missing_generation_is_named),
 	ON_BOTH(pruning_keeps_what_is_pinned_and_new),
 };
