@@ -386,7 +386,7 @@ static void cloud_close(struct cloud *c)
 	daemon_tls_fini(&c->tunnel_tls);
 	daemon_tls_fini(&c->relay_tls);
 	inbound_free(c->inbound);
-	free(c->rooms.connections);
+	cloud_close_connections(c);
 	daemon_denials_close(&c->denials);
 	if (c->store) {
 		store_close(c->store);

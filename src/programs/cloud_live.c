@@ -332,6 +332,7 @@ static bool take_over(struct cloud *c, struct cloud_options *fresh, struct buf *
 	keystore_set_limits(c->rooms.keystore, &limits);
 	(void)options_apply(cloud_option_table, &c->options, fresh, waiting);
 	cloud_set_relay_policy(c);
+	cloud_limit_connections(c);
 	return true;
 }
 

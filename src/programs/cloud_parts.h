@@ -82,7 +82,10 @@ void cloud_set_relay_policy(struct cloud *c);
 void cloud_reload(struct cloud *c);
 
 /* ---- cloud_connections.c ---- */
-void cloud_open_connections(struct cloud *c); /* rooms.connections; the program frees it */
+void cloud_open_connections(struct cloud *c);  /* rooms.connections */
+void cloud_limit_connections(struct cloud *c); /* as the settings say now */
+uint64_t cloud_connections_refused(const struct cloud *c);
+void cloud_close_connections(struct cloud *c); /* takes one that was never opened */
 struct keystore_limits cloud_keystore_limits(const struct cloud_options *o);
 
 /* ---- cloud_alerts.c ---- */

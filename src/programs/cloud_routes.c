@@ -52,6 +52,9 @@ static void metrics(struct http_call *call)
 			      "Token requests answered 429", t.throttled);
 	}
 	write_est(&call->out, c->rooms.ca);
+	daemon_metric(&call->out, "connection_tests_refused_total", "counter",
+		      "Connection tests of keystores refused: too many at once",
+		      cloud_connections_refused(c));
 	alerts_write_metrics(c->alerts, &call->out);
 	const struct daemon_listener listeners[] = {
 		{"console", c->console}, {"tunnel", c->tunnels}, {"metrics", c->metrics}};

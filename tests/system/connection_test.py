@@ -180,22 +180,46 @@ def case_roles(world):
 
 
 def case_many(world):
-    """more tests at once than the limit are answered 429"""
+    """a tenant that waits for a silent server is answered 429 and takes nothing from others; past the total it is 503"""
+    others = [other_tenant(world, name) for name in ("Second", "Third")]
     quiet = Server(world, "quiet", world.server_cert)
     os.kill(quiet.program.pid, 19)  # SIGSTOP: it accepts and never answers
-    answers = []
+    held = {"host": "localhost", "port": quiet.port}
+    done = threading.Event()
 
-    def one():
-        mine = Tenant(world, ADMIN, world.cloud_password)
-        answers.append(mine.own("POST", "/connection-test", {"host": "localhost", "port": quiet.port}).status)
-    threads = [threading.Thread(target=one) for _ in range(4)]
-    for t in threads:
-        t.start()
-    wait_for(lambda: 429 in answers, "a refusal", 14)
+    def hold(tenant):
+        """Again and again: a test ends after 15 s."""
+        while not done.is_set():
+            tenant.own("POST", "/connection-test", held)
+
+    def refused(name, tenant, status, limit):
+        def seen():
+            answer = tenant.own("POST", "/connection-test", {"host": "localhost", "port": 1})
+            return answer if answer.status == status else None
+        answer = wait_for(seen, f"{name}: {status}", 60)
+        expect(limit in answer.json()["detail"], answer)
+        equal(answer.headers["Retry-After"], "5")
+    mine = Tenant(world, ADMIN, world.cloud_password)
+    threads = [threading.Thread(target=hold, args=[tenant]) for tenant in (mine, others[0])]
+    threads[0].start()
+    refused("mine", Tenant(world, ADMIN, world.cloud_password), 429, "connection.tests.tenant.max")
+    equal(others[1].own("POST", "/connection-test", {"host": "localhost", "port": 1}).status, 200, "another tenant")
+    threads[1].start()
+    refused("third", others[1], 503, "connection.tests.max")
+    counter = [line for line in world.metrics().text.splitlines()
+               if line.startswith("drawbridge_connection_tests_refused_total ")]
+    expect(int(counter[0].split(" ")[1]) >= 2, counter)
+    done.set()
     os.kill(quiet.program.pid, 18)
     for t in threads:
         t.join(30)
-    equal(sorted(set(answers)), [200, 429])
+    equal(mine.own("POST", "/connection-test", held).status, 200)
+
+
+def other_tenant(world, name):
+    made = world.console.must("POST", f"{CLOUD}/subaccounts", {"displayName": name, "owner": world.owner}).json()["id"]
+    world.console.must("PUT", f"{CLOUD}/subaccounts/{made}/members/{ADMIN}", {"roles": ["AuthGroup.Administrator"]})
+    return Tenant(world, ADMIN, world.cloud_password, subaccount=made)
 
 
 def memory_has(pid, secret):

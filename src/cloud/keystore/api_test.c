@@ -206,6 +206,15 @@ static void run(struct http_call *call, struct connection_test *t)
 	connection_result_fini(&r);
 }
 
+static void refuse_full(struct http_call *call, unsigned status, const char *why)
+{
+	char seconds[16];
+
+	(void)snprintf(seconds, sizeof(seconds), "%d", (int)CONNECTION_RETRY_S);
+	http_answer_field(call, "Retry-After", str_of(seconds));
+	http_problem(call, status, "%s", why);
+}
+
 static void connection_test(struct http_call *call)
 {
 	struct connection_policy *policy = rooms_of(call)->connections;
@@ -215,14 +224,23 @@ static void connection_test(struct http_call *call)
 	if (!read_test(call, &t)) {
 		return;
 	}
-	if (atomic_fetch_add(&policy->running, 1) < CONNECTION_TESTS_MAX) {
+	struct str tenant = str_of(directory_caller(call)->subaccount);
+	switch (connection_policy_enter(policy, tenant)) {
+	case CONNECTION_RUNS:
 		run(call, &t);
-	} else {
-		http_answer_field(call, "Retry-After", STR("5"));
-		http_problem(call, 429, "%d connection tests are running (limit): try again later",
-			     (int)CONNECTION_TESTS_MAX);
+		connection_policy_leave(policy, tenant);
+		return;
+	case CONNECTION_TENANT_FULL:
+		refuse_full(call, 429,
+			    "as many connection tests of this subaccount are running as it may "
+			    "have (connection.tests.tenant.max): try again later");
+		return;
+	case CONNECTION_ALL_FULL:
+		refuse_full(call, 503,
+			    "as many connection tests are running as the cloud side makes at once "
+			    "(connection.tests.max): try again later");
+		return;
 	}
-	atomic_fetch_sub(&policy->running, 1);
 }
 
 const struct http_route keystore_connection_routes[] = {
