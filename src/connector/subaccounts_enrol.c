@@ -180,6 +180,9 @@ static struct enrol_peer peer_of(struct visit *v)
 	const struct subaccounts_settings *settings = &v->s->settings;
 	const struct subaccount *known = subaccount_find(v->set, str_of(v->host), str_of(v->uuid));
 	bool proxied = v->set->proxy_host[0] != '\0';
+	/* One that was added by a confirmed root trusts that root alone for good: whoever opens TLS
+	 * in between with a root of the system's would get the owner's password otherwise. */
+	bool by_system = settings->system_anchors && (known == NULL || known->state.system_anchors);
 
 	buf_reset(&v->anchors);
 	buf_add_str(&v->anchors, str_of(v->set->anchors_pem));
@@ -192,7 +195,7 @@ static struct enrol_peer peer_of(struct visit *v)
 		.region_host = v->host,
 		.subaccount = v->uuid,
 		.instance = v->s->instance,
-		.system_anchors = !v->has_pin && settings->system_anchors,
+		.system_anchors = !v->has_pin && by_system,
 		.anchors_pem = v->has_pin ? STR_NONE : buf_str(&v->anchors),
 		.root_pin = v->has_pin ? v->pin : NULL,
 		.proxy = proxied ? v->proxy_url.at : NULL,

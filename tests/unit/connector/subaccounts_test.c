@@ -1,6 +1,7 @@
 #include "connector/subaccounts.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "connector/mappings_store.h"
 #include "database.h"
@@ -176,6 +177,62 @@ TEST(an_unknown_root_is_confirmed_by_its_fingerprint)
 			 ENROL_DONE);
 	assert_string_equal(look(&s)->state.anchors_pem, s.est.root.pem.at);
 	assert_non_null(look(&s)->tls);
+	end(&s);
+}
+
+/* As if another root had been confirmed, and one in between had its own in the system's store. */
+static void put_one_in_between(struct scene *s, char path[static 64])
+{
+	struct store *store = s->database->store;
+	struct state_subaccount row = {0};
+	struct subaccounts_settings settings = {
+		.store = store, .keys = fake_key_source(&s->keys), .system_anchors = true};
+
+	assert_ok(state_subaccount_get(store, s->est.region_host, FAKE_SUBACCOUNT, &row, &s->err),
+		  &s->err);
+	free(row.anchors_pem);
+	row.anchors_pem = str_dup(buf_str(&s->est.foreign.pem));
+	assert_ok(state_subaccount_edit(store, &ADMIN, "test", &row, &s->err), &s->err);
+	state_subaccount_fini(&row);
+
+	snprintf(path, 64, "/tmp/subaccounts-test-XXXXXX");
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, s->est.root.pem.at, s->est.root.pem.len), s->est.root.pem.len);
+	close(fd);
+	assert_int_equal(setenv("SSL_CERT_FILE", path, 1), 0);
+	subaccounts_free(s->subaccounts);
+	assert_ok(subaccounts_new(&settings, &s->subaccounts, &s->err), &s->err);
+}
+
+TEST(a_root_of_the_system_gets_no_password_where_another_one_was_confirmed)
+{
+	struct scene s;
+	struct subaccount_edit facts = {0};
+	struct subaccount_credentials credentials = {.user = STR("ann"), .password = STR("right")};
+	char path[64], confirmed[65];
+
+	begin(&s, state, false);
+	struct str host = str_of(s.est.region_host);
+	assert_int_equal(add(&s, "right"), ENROL_UNTRUSTED);
+	memcpy(confirmed, s.why.root_sha256, sizeof(confirmed));
+	credentials.confirmed_root = str_of(confirmed);
+	assert_int_equal(subaccounts_add(s.subaccounts, &ADMIN, host, STR(FAKE_SUBACCOUNT), &facts,
+					 &credentials, &s.why, &s.err),
+			 ENROL_DONE);
+	credentials.confirmed_root = STR_NONE;
+	put_one_in_between(&s, path);
+	int secrets = atomic_load(&s.est.secrets);
+	assert_int_equal(subaccounts_refresh(s.subaccounts, &ADMIN, host, STR(FAKE_SUBACCOUNT),
+					     &credentials, &s.why, &s.err),
+			 ENROL_UNTRUSTED);
+	assert_int_equal(subaccounts_renew(s.subaccounts, &ADMIN, host, STR(FAKE_SUBACCOUNT),
+					   &s.why, &s.err),
+			 ENROL_UNTRUSTED);
+	assert_int_equal(atomic_load(&s.est.secrets), secrets);
+	assert_int_equal(atomic_load(&s.est.reenrolled), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(unsetenv("SSL_CERT_FILE"), 0);
 	end(&s);
 }
 
@@ -390,6 +447,7 @@ int main(void)
 		ON_SQLITE(a_wrong_password_leaves_a_key_that_is_used_again),
 		ON_SQLITE(a_subaccount_that_exists_is_a_conflict_and_nothing_is_asked),
 		ON_SQLITE(an_unknown_root_is_confirmed_by_its_fingerprint),
+		ON_SQLITE(a_root_of_the_system_gets_no_password_where_another_one_was_confirmed),
 		ON_SQLITE(authentication_data_says_where_and_a_false_root_is_final),
 		ON_SQLITE(edits_are_live_and_keep_the_tls_configuration),
 		ON_SQLITE(a_new_certificate_is_dialled_and_confirmed_when_it_opened_a_tunnel),
