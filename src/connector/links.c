@@ -112,7 +112,7 @@ static struct link_status sum_of(const struct link_row *row, const struct subacc
 	return st;
 }
 
-static struct link_row *find_row(const struct links *l, const char *key)
+struct link_row *links_find_row(const struct links *l, const char *key)
 {
 	for (struct link_row *row = l->rows; row != NULL; row = row->next) {
 		if (strcmp(row->key, key) == 0) {
@@ -130,7 +130,7 @@ static void publish(struct links *l)
 	set->n = l->set != NULL ? l->set->n : 0;
 	set->rows = NEW_ARRAY(struct link_status, set->n > 0 ? set->n : 1);
 	for (size_t i = 0; i < set->n; i++) {
-		set->rows[i] = sum_of(find_row(l, l->set->rows[i].key), &l->set->rows[i]);
+		set->rows[i] = sum_of(links_find_row(l, l->set->rows[i].key), &l->set->rows[i]);
 	}
 	snapshot_publish(&l->status, &set->snapshot);
 	if (l->settings.on_status != NULL) {
@@ -161,7 +161,7 @@ static struct order *make_order(const struct links *l, size_t worker)
 	o->set = subaccount_set_ref(l->set);
 	o->lines = NEW_ARRAY(struct line_order, most > 0 ? most : 1);
 	for (size_t i = 0; i < l->set->n; i++) {
-		const struct link_row *row = find_row(l, l->set->rows[i].key);
+		const struct link_row *row = links_find_row(l, l->set->rows[i].key);
 		for (unsigned k = 0; row != NULL && k < row->wanted; k++) {
 			if ((row->start + k) % l->settings.n_workers == worker) {
 				o->lines[o->n++] = (struct line_order){.subaccount = i, .index = k};
@@ -199,7 +199,7 @@ static void free_row(struct link_row *row)
 
 static void want(struct links *l, const struct subaccount *sa)
 {
-	struct link_row *row = find_row(l, sa->key);
+	struct link_row *row = links_find_row(l, sa->key);
 
 	if (row == NULL) {
 		row = NEW(struct link_row);
@@ -227,7 +227,7 @@ static void drop_unseen(struct links *l)
 	}
 }
 
-static void apply(struct links *l)
+void links_apply_now(struct links *l)
 {
 	subaccount_set_unref(l->set);
 	l->set = subaccounts_ref(l->settings.subaccounts);
@@ -244,83 +244,6 @@ static void apply(struct links *l)
 	publish(l);
 }
 
-/* ---- what the cloud side told, into the database ---- */
-
-struct lesson {
-	struct job job;
-	struct links *links;
-	int64_t certificate_id; /* to be confirmed; 0: none */
-	char key[STATE_HOST + STATE_UUID];
-	char owners[400];
-	struct err err;
-	bool ok;
-};
-
-static void run_lesson(struct job *job)
-{
-	struct lesson *lesson = CONTAINER_OF(job, struct lesson, job);
-	struct subaccounts *subaccounts = lesson->links->settings.subaccounts;
-
-	lesson->ok =
-		lesson->certificate_id != 0
-			? subaccounts_confirm(subaccounts, lesson->certificate_id, &lesson->err)
-			: subaccounts_learn_owners(subaccounts, lesson->key, lesson->owners,
-						   &lesson->err);
-}
-
-static void end_lesson(struct job *job)
-{
-	struct lesson *lesson = CONTAINER_OF(job, struct lesson, job);
-	struct links *l = lesson->links;
-
-	if (!lesson->ok) {
-		log_warning("what the relay told could not be stored",
-			    LOG_TEXT("subaccount", lesson->key), LOG_ERR(&lesson->err));
-	} else if (!atomic_load(&l->dead)) {
-		apply(l);
-	}
-	free(lesson);
-	links_unref(l);
-}
-
-static void teach(struct links *l, const char *key, int64_t certificate_id, const char *owners)
-{
-	struct lesson *lesson = NEW(struct lesson);
-	struct err err = {0};
-
-	lesson->job = (struct job){.run = run_lesson, .done = end_lesson};
-	lesson->links = links_ref(l);
-	lesson->certificate_id = certificate_id;
-	snprintf(lesson->key, sizeof(lesson->key), "%s", key);
-	snprintf(lesson->owners, sizeof(lesson->owners), "%s", owners);
-	if (!jobs_submit(l->settings.jobs, l->settings.control, &lesson->job, &err)) {
-		free(lesson); /* the next report asks again */
-		links_unref(l);
-	}
-}
-
-static void learn(struct links *l, struct link_row *row, const struct line_report *r)
-{
-	const struct subaccount *sa = NULL;
-
-	for (size_t i = 0; i < l->set->n && sa == NULL; i++) {
-		sa = strcmp(l->set->rows[i].key, row->key) == 0 ? &l->set->rows[i] : NULL;
-	}
-	if (sa == NULL) {
-		return;
-	}
-	if (r->certificate_id == sa->certificate_id && !sa->certificate_confirmed &&
-	    row->confirming != r->certificate_id) {
-		row->confirming = r->certificate_id;
-		teach(l, row->key, r->certificate_id, "");
-	}
-	if (r->owners[0] != '\0' && strcmp(r->owners, sa->state.owners) != 0 &&
-	    strcmp(r->owners, row->owners_told) != 0) {
-		memcpy(row->owners_told, r->owners, sizeof(row->owners_told));
-		teach(l, row->key, 0, r->owners);
-	}
-}
-
 /* ---- reports of the workers ---- */
 
 struct report {
@@ -331,7 +254,7 @@ struct report {
 
 static void take_report(struct links *l, const struct line_report *r)
 {
-	struct link_row *row = find_row(l, r->key);
+	struct link_row *row = links_find_row(l, r->key);
 
 	if (row == NULL || r->index >= row->wanted) {
 		return; /* of a line that was given up meanwhile */
@@ -344,7 +267,7 @@ static void take_report(struct links *l, const struct line_report *r)
 		row->wanted = r->wanted;
 		order_all(l);
 	}
-	learn(l, row, r);
+	links_learn(l, row, r);
 	publish(l);
 }
 
@@ -461,13 +384,13 @@ struct links *links_new(const struct links_settings *settings)
 			.user = settings->worker_users != NULL ? settings->worker_users[i] : NULL};
 	}
 	snapshot_cell_init(&l->status);
-	apply(l);
+	links_apply_now(l);
 	return l;
 }
 
 void links_apply(struct links *l)
 {
-	post(l, apply);
+	post(l, links_apply_now);
 }
 
 static void hurry_all(struct links *l)
@@ -497,6 +420,7 @@ void links_free(struct links *l)
 	}
 	atomic_store(&l->dead, true);
 	loop_timer_cancel(l->settings.control, &l->drain_timer);
+	loop_timer_cancel(l->settings.control, &l->lesson_timer);
 	for (size_t i = 0; i < l->settings.n_workers; i++) {
 		links_worker_free(&l->workers[i]);
 	}

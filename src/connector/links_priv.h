@@ -1,6 +1,7 @@
 #pragma once
 /*
- * Inside of links: the control loop's table (links.c) and the workers' dialers (links_worker.c).
+ * Inside of links: the control loop's table (links.c), what the cloud side told on its way to the
+ * database (links_lessons.c), and the workers' dialers (links_worker.c).
  *
  * Who owns what: rows belong to the control loop, lines to their worker's loop. Between them travel
  * messages that own what they carry: orders down, reports up. Each message holds a reference of
@@ -64,6 +65,7 @@ struct links {
 	struct link_row *rows;
 	struct subaccount_set *set;
 	struct snapshot_cell status;
+	struct loop_timer lesson_timer; /* what could not be stored is told again */
 	/* shutdown */
 	struct loop_timer drain_timer;
 	size_t undrained; /* workers that still have tunnels */
@@ -91,8 +93,18 @@ struct order {
 	size_t n;
 };
 
+enum {
+	LINKS_LESSON_AGAIN_MS = 5000, /* after the database did not take one */
+};
+
 struct links *links_ref(struct links *l);
 void links_unref(struct links *l);
+
+struct link_row *links_find_row(const struct links *l, const char *key); /* or NULL */
+void links_apply_now(struct links *l);
+
+/* links_lessons.c: hands on what this report has that the database does not know yet. */
+void links_learn(struct links *l, struct link_row *row, const struct line_report *r);
 
 /* links_worker.c */
 void links_worker_obey(struct loop_message *message);

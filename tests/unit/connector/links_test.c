@@ -5,6 +5,7 @@
 
 #include "database.h"
 #include "store/migrate.h"
+#include "store/store.h"
 #include "unit/connector/fake_keys.h"
 #include "unit/tunnel/fake_relay.h"
 
@@ -178,6 +179,46 @@ TEST(a_subaccount_is_connected_its_certificate_confirmed_its_owners_learned)
 	end(&s);
 }
 
+static bool run_sql(struct db *db, void *user, struct err *err)
+{
+	struct stmt *st = NULL;
+
+	return db_prepare(db, user, &st, err) && stmt_run(st, NULL, err);
+}
+
+static void sql(struct scene *s, const char *text)
+{
+	assert_ok(store_tx(s->database->store, run_sql, (void *)(uintptr_t)text, &s->err), &s->err);
+}
+
+static bool are_owners_known(struct scene *s)
+{
+	struct subaccount_set *set = subaccounts_ref(s->subaccounts);
+	bool known = strcmp(set->rows[0].state.owners, "ann@plant") == 0;
+
+	subaccount_set_unref(set);
+	return known;
+}
+
+TEST(what_the_database_did_not_take_is_told_again_while_the_tunnel_stays_up)
+{
+	struct scene s;
+
+	begin(&s, state);
+	sql(&s, "create trigger full before update on state_certificate "
+		"begin select raise(abort, 'no room'); end");
+	start(&s);
+	UNTIL(&s, look(&s).state == LINK_STATUS_CONNECTED && are_owners_known(&s));
+	for (int i = 0; i < 50; i++) { /* the certificate's turn came too, and it was refused */
+		(void)loop_turn(s.loop, 1);
+	}
+	assert_false(is_confirmed(&s));
+	sql(&s, "drop trigger full");
+	UNTIL(&s, is_confirmed(&s));
+	assert_int_equal(s.relay.welcomed, 1);
+	end(&s);
+}
+
 TEST(as_many_tunnels_are_dialled_as_the_relay_asks_for)
 {
 	struct scene s;
@@ -282,6 +323,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		ON_SQLITE(a_subaccount_is_connected_its_certificate_confirmed_its_owners_learned),
+		ON_SQLITE(what_the_database_did_not_take_is_told_again_while_the_tunnel_stays_up),
 		ON_SQLITE(as_many_tunnels_are_dialled_as_the_relay_asks_for),
 		ON_SQLITE(disconnect_drains_and_connect_dials_again),
 		ON_SQLITE(a_first_dial_is_no_failure),
