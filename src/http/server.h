@@ -55,6 +55,9 @@ enum {
 	HTTP_SERVER_ANSWER_MAX = 64 * 1024 * 1024, /* a handler that writes more is answered 500 */
 	HTTP_SERVER_ARENA_MAX = 4 * 1024 * 1024,   /* of a call */
 	HTTP_PARAMS_MAX = 8,
+	/* Bytes a second on the average, beyond body_timeout, in which a body must come: one that
+	 * drips, a byte every half minute, would keep its connection for ever. */
+	HTTP_SERVER_RATE_LEAST = 512,
 	HTTP_SERVER_CONNECTIONS_MAX =
 		10000, /* per listener; further ones are closed at once, counted */
 };

@@ -61,6 +61,7 @@ struct connection {
 	bool head_begun; /* the first byte of a head is here: head_timeout runs */
 	bool keep_alive; /* after the answer to this request */
 	bool eof;
+	msec_t body_begun;
 	struct job job;
 	struct arena *arena; /* of this request; NULL between requests */
 	struct http_head head;

@@ -44,6 +44,16 @@ static void on_slow_body(struct loop_timer *t)
 				    "the rest of the request took too long");
 }
 
+static void wait_for_body(struct connection *c)
+{
+	msec_t pause = c->server->settings.body_timeout;
+	msec_t earned = (msec_t)(c->body_bytes.len / HTTP_SERVER_RATE_LEAST) * SEC(1);
+	msec_t left = c->body_begun + pause + earned - loop_now(c->server->loop);
+
+	left = left > 0 ? left : 0;
+	connection_arm(c, left < pause ? left : pause, on_slow_body);
+}
+
 static void refuse_length(struct connection *c)
 {
 	char why[96];
@@ -75,7 +85,7 @@ bool connection_read_body(struct connection *c)
 			return true;
 		}
 		if (used == 0 || stream_peek(c->stream).len == 0) {
-			connection_arm(c, c->server->settings.body_timeout, on_slow_body);
+			wait_for_body(c);
 			return false;
 		}
 	}
@@ -92,6 +102,7 @@ static void begin_body(struct connection *c)
 	}
 	h1_body_start(&c->body, &c->head);
 	c->state = CONNECTION_BODY;
+	c->body_begun = loop_now(c->server->loop);
 	if (c->head.expect_continue && c->head.body != HTTP_BODY_NONE &&
 	    stream_peek(c->stream).len == 0) {
 		stream_write(c->stream, STR("HTTP/1.1 100 Continue\r\n\r\n"));

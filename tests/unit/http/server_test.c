@@ -69,6 +69,7 @@ static void huge(struct http_call *call)
 
 static const struct http_route routes[] = {
 	{.method = "POST", .pattern = "/echo", .handler = echo, .body_max = 100},
+	{.method = "POST", .pattern = "/big", .handler = echo},
 	{.method = "GET", .pattern = "/items/{id}", .handler = item},
 	{.method = "GET", .pattern = "/secret", .handler = echo, .roles = 1},
 	{.method = "GET", .pattern = "/up", .handler = upgrade},
@@ -321,6 +322,62 @@ TEST(a_slow_head_and_a_slow_body_are_ended_and_an_idle_connection_silently)
 	stop(&s);
 }
 
+/* Sends one byte of a body of 100 each 20 s; whether it was ended after `n` of them. */
+static bool drips(struct stage *s, int n)
+{
+	msec_t now = 1000;
+
+	say(s, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n");
+	for (int i = 0; i < n; i++) {
+		say(s, "a");
+		for (int k = 0; k < 5; k++) {
+			turn(s);
+		}
+		loop_clock_set(s->loop, now += SEC(20));
+		turn(s);
+		if (s->seen.len > 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+TEST(a_body_that_drips_is_ended_though_something_always_comes)
+{
+	struct stage s;
+	start(&s);
+	assert_true(drips(&s, 5));
+	expect(&s, "408 Request Timeout");
+	assert_int_equal(http_server_count(s.server).refused_408, 1);
+	stop(&s);
+}
+
+/* As fast as is asked for, over a longer time than the timeout. */
+TEST(a_body_that_comes_slowly_but_steadily_is_taken)
+{
+	struct stage s;
+	msec_t now = 1000;
+	char part[HTTP_SERVER_RATE_LEAST * 20 + 1];
+
+	start(&s);
+	memset(part, 'b', sizeof part - 1);
+	part[sizeof part - 1] = '\0';
+	char head[96];
+	snprintf(head, sizeof head, "POST /big HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n",
+		 5 * (sizeof part - 1));
+	say(&s, head);
+	for (int i = 0; i < 5; i++) {
+		say(&s, part);
+		for (int k = 0; k < 20; k++) {
+			turn(&s);
+		}
+		loop_clock_set(s.loop, now += SEC(20));
+		turn(&s);
+	}
+	expect(&s, "HTTP/1.1 200 OK");
+	stop(&s);
+}
+
 TEST(an_upgrade_hands_over_the_stream_with_what_came_behind_the_head)
 {
 	struct stage s;
@@ -387,6 +444,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_bad_head_or_path_behind_a_good_request_sees_nothing_of_that_one),
 	cmocka_unit_test(a_body_over_the_routes_limit_is_refused_early_and_counted),
 	cmocka_unit_test(malformed_and_oversized_heads_are_refused_and_counted),
+	cmocka_unit_test(a_body_that_drips_is_ended_though_something_always_comes),
+	cmocka_unit_test(a_body_that_comes_slowly_but_steadily_is_taken),
 	cmocka_unit_test(a_slow_head_and_a_slow_body_are_ended_and_an_idle_connection_silently),
 	cmocka_unit_test(an_upgrade_hands_over_the_stream_with_what_came_behind_the_head),
 	cmocka_unit_test(an_upgrade_whose_peer_went_away_is_told_so),
