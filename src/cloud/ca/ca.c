@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "cloud/ca/ca_store.h"
 #include "cloud/directory/settings.h"
+#include "http/session.h"
 
 enum {
 	DAY = 86400,
@@ -17,6 +18,7 @@ struct ca {
 	struct keys_client *keys;
 	_Atomic int64_t leaf_validity_s, renew_expired_s;
 	atomic_ullong counts[CA_COUNTS];
+	struct sessions *logins;
 	char region_host[DIRECTORY_HOST_MAX];
 	struct ca_row root, issuing;
 	struct buf root_pem, issuing_pem, anchors_pem;
@@ -28,6 +30,7 @@ void ca_close(struct ca *ca)
 	if (ca == NULL) {
 		return;
 	}
+	sessions_free(ca->logins);
 	ca_row_fini(&ca->root);
 	ca_row_fini(&ca->issuing);
 	buf_fini(&ca->root_pem);
@@ -156,6 +159,7 @@ bool ca_open(const struct ca_settings *settings, int64_t now, struct ca **out, s
 
 	ca->store = settings->store;
 	ca->keys = settings->keys;
+	ca->logins = sessions_new(&(struct session_settings){.cookie = ""}); /* its throttle only */
 	int64_t leaf = settings->leaf_validity_s;
 	if (!ca_set_policy(ca, leaf != 0 ? leaf : (int64_t)CA_LEAF_DAYS * DAY,
 			   (int64_t)DIRECTORY_RENEW_EXPIRED_DAYS * DAY, err)) {
@@ -172,6 +176,11 @@ bool ca_open(const struct ca_settings *settings, int64_t now, struct ca **out, s
 	}
 	*out = TAKE(ca);
 	return true;
+}
+
+struct sessions *ca_logins(struct ca *ca)
+{
+	return ca->logins;
 }
 
 void ca_note(struct ca *ca, enum ca_count what)

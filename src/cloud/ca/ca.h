@@ -15,6 +15,7 @@
 #include "store/migrate.h"
 
 struct ca;
+struct sessions;
 
 enum {
 	CA_ROOT_DAYS = 20 * 365,
@@ -59,6 +60,8 @@ struct ca_counters {
 };
 void ca_note(struct ca *ca, enum ca_count what);
 struct ca_counters ca_count(const struct ca *ca);
+/* Who failed to prove itself to EST lately (http/session.h: login_pause(), login_note()). */
+struct sessions *ca_logins(struct ca *ca);
 
 struct str ca_root_pem(const struct ca *ca);
 struct str ca_issuing_pem(const struct ca *ca);

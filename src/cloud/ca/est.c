@@ -223,6 +223,32 @@ static bool prove_by_token(struct http_call *call, struct enrolment *e, struct s
 	return true;
 }
 
+static void answer_wait(struct http_call *call, int64_t seconds)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%lld", (long long)seconds);
+	http_answer_field(call, "Retry-After", str_of(text));
+}
+
+/* By the address too: who guesses at many names would never meet the pauses of one, and each try
+ * costs an Argon2 of the threads that also admit tunnels. */
+static bool is_throttled(struct http_call *call, struct str user)
+{
+	msec_t pause = login_pause(ca_logins(ca_of(call)), str_first(user, SESSION_USER_MAX - 1),
+				   &call->peer, clock_now());
+	struct err err = {0};
+
+	if (pause <= 0) {
+		return false;
+	}
+	int64_t seconds = (pause + 999) / 1000;
+	answer_wait(call, seconds);
+	(void)err_set(&err, ERR_LIMIT, "too many failed logins: wait %lld s", (long long)seconds);
+	refuse(call, user, 429, &err);
+	return true;
+}
+
 static bool prove_by_password(struct http_call *call, struct enrolment *e)
 {
 	struct str user = STR_NONE, password = STR_NONE;
@@ -235,13 +261,17 @@ static bool prove_by_password(struct http_call *call, struct enrolment *e)
 		refuse(call, STR("nobody"), 401, &err);
 		return false;
 	}
+	if (is_throttled(call, user)) {
+		return false;
+	}
 	enum directory_enrol o =
 		directory_owner_judge(ca_store(ca_of(call)), str_of(e->subaccount), user, password,
 				      clock_unix(), &retry_after_s, &err);
 	if (o == DIRECTORY_ENROL_THROTTLED) {
-		char seconds[24];
-		snprintf(seconds, sizeof seconds, "%lld", (long long)retry_after_s);
-		http_answer_field(call, "Retry-After", str_of(seconds));
+		answer_wait(call, retry_after_s);
+	} else if (o != DIRECTORY_ENROL_FAILED) {
+		login_note(ca_logins(ca_of(call)), str_first(user, SESSION_USER_MAX - 1),
+			   &call->peer, o != DIRECTORY_ENROL_WRONG, clock_now());
 	}
 	if (o != DIRECTORY_ENROL_ALLOWED) {
 		refuse(call, user, directory_enrol_status(o), &err);

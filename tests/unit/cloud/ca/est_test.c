@@ -1,6 +1,7 @@
 #include "cloud/ca/est.h"
 
 #include "cloud/ca/est_body.h"
+#include "http/session.h"
 #include "unit/cloud/ca/ca_world.h"
 #include "unit/http/call_fixture.h"
 
@@ -137,6 +138,27 @@ static void a_form_of_another_site_enrols_nobody(UNUSED void **state)
 	struct answered a = ask(&w, &r);
 	assert_int_equal(a.status, 200);
 	buf_fini(&a.pem);
+	world_end(&w);
+}
+
+/* A pause can have passed before the next try comes: the longer ones behind it cannot. */
+static void who_guesses_at_many_names_is_throttled_by_its_address(UNUSED void **state)
+{
+	struct world w;
+	AUTO_BUF struct buf login = BUF_SECRET(256);
+	unsigned status = 401;
+	char pair[64];
+
+	world_start(&w, *state);
+	for (int i = 0; i < 2 * LOGIN_FREE_TRIES && status == 401; i++) {
+		snprintf(pair, sizeof pair, "nobody%d:guess", i);
+		struct request r = {.route = "/simpleenroll",
+				    .authorization = basic(&login, pair),
+				    .csr = buf_str(&w.csr_der)};
+		status = ask(&w, &r).status;
+		assert_true(status == 401 || i >= LOGIN_FREE_TRIES);
+	}
+	assert_int_equal(status, 429);
 	world_end(&w);
 }
 
@@ -391,6 +413,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_SQLITE(cacerts_and_csrattrs_need_no_login),
 		ON_SQLITE(a_form_of_another_site_enrols_nobody),
+		ON_SQLITE(who_guesses_at_many_names_is_throttled_by_its_address),
 		ON_SQLITE(an_owner_enrols_by_password),
 		ON_SQLITE(a_wrong_password_names_nobody),
 		ON_SQLITE(a_user_who_is_no_owner_is_told_who_is_and_where),
