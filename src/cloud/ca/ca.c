@@ -259,7 +259,9 @@ static bool record(struct ca *ca, const struct ca_connector *want, struct str de
 	    !str_copy(str_of(want->issued_to), row.issued_to, sizeof row.issued_to)) {
 		return err_set(err, ERR_CONFIG, "subaccount and instance are UUIDs");
 	}
-	return directory_certificate_record(ca->store, want->actor, &row, err);
+	return want->proof.len > 0
+		       ? directory_certificate_renew(ca->store, want->actor, &row, want->proof, err)
+		       : directory_certificate_record(ca->store, want->actor, &row, err);
 }
 
 bool ca_issue_connector(struct ca *ca, const struct ca_connector *want, int64_t now,

@@ -75,7 +75,8 @@ struct ca_connector {
 	const struct directory_actor *actor;
 	struct str subaccount, instance; /* UUIDs, lower case */
 	const struct csr_facts *csr;     /* P-256 only: ERR_CONFIG otherwise */
-	const char *issued_to;           /* "user:alice", "authdata:user:alice", "renewal" */
+	const char *issued_to; /* "user:alice", "authdata:user:alice", DIRECTORY_ISSUED_RENEWAL */
+	struct str proof;      /* serial of the certificate that is renewed; empty: none */
 };
 NODISCARD bool ca_issue_connector(struct ca *ca, const struct ca_connector *want, int64_t now,
 				  struct buf *der, struct err *err);

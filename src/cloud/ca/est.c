@@ -183,7 +183,7 @@ static void set_actor(struct enrolment *e, const char *kind, struct str name)
 }
 
 static void issue(struct http_call *call, struct enrolment *e, const char *issued_to,
-		  enum ca_count kind)
+		  struct str proof, enum ca_count kind)
 {
 	AUTO_BUF struct buf der = BUF(CERT_DER_MAX);
 	AUTO_BUF struct buf pem = BUF(CERT_DER_MAX * 2);
@@ -192,10 +192,14 @@ static void issue(struct http_call *call, struct enrolment *e, const char *issue
 				    .subaccount = str_of(e->subaccount),
 				    .instance = str_of(e->instance),
 				    .csr = &e->csr,
-				    .issued_to = issued_to};
+				    .issued_to = issued_to,
+				    .proof = proof};
 
 	CRASH_POINT("cloud.enrolment.proven");
 	if (!ca_issue_connector(ca_of(call), &want, clock_unix(), &der, &err)) {
+		if (err.kind == ERR_DENIED || err.kind == ERR_LIMIT) {
+			note_denied(call, str_of(e->instance), http_status_of(err.kind), err.text);
+		}
 		http_problem_err(call, &err);
 		return;
 	}
@@ -299,7 +303,7 @@ static void post_simpleenroll(struct http_call *call)
 			      ? prove_by_token(call, &e, str_trim(str_skip(authorization, 7)))
 			      : prove_by_password(call, &e);
 	if (proven) {
-		issue(call, &e, e.who, CA_ENROLLED);
+		issue(call, &e, e.who, STR_NONE, CA_ENROLLED);
 	}
 }
 
@@ -334,7 +338,7 @@ static void post_simplereenroll(struct http_call *call)
 		return;
 	}
 	set_actor(&e, "connector:", instance);
-	issue(call, &e, "renewal", CA_RENEWED);
+	issue(call, &e, DIRECTORY_ISSUED_RENEWAL, str_of(call->peer_cert->serial), CA_RENEWED);
 }
 
 #define EST "/.well-known/est/{subaccount}/"

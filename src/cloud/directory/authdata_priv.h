@@ -17,3 +17,8 @@ NODISCARD bool directory_authdata_insert(struct store *s, const struct directory
 NODISCARD bool directory_authdata_bind(struct store *s, struct str subaccount,
 				       const uint8_t hash[static 32], const uint8_t spki[static 32],
 				       int64_t now, struct authdata_row *out, struct err *err);
+
+/* What `user` made for this subaccount, or for any where that is empty, opens nothing any more: who
+ * lost a right must not keep it for the life of a token. In a transaction of the caller's. */
+NODISCARD bool directory_authdata_withdraw(struct db *db, struct str subaccount, struct str user,
+					   struct err *err);

@@ -127,3 +127,17 @@ bool directory_authdata_bind(struct store *s, struct str subaccount, const uint8
 
 	return store_tx(s, bind, &b, err);
 }
+
+bool directory_authdata_withdraw(struct db *db, struct str subaccount, struct str user,
+				 struct err *err)
+{
+	AUTO_BUF struct buf creator = BUF(DIRECTORY_NAME_MAX);
+	struct query q = {.sql = "DELETE FROM authdata WHERE creator = $1"
+				 " AND ($2 = '' OR subaccount = $2)",
+			  .n_params = 2};
+
+	buf_addf(&creator, "user:%.*s", STR_ARGS(user));
+	q.params[0] = (struct query_param)QUERY_TEXT(buf_str(&creator));
+	q.params[1] = (struct query_param)QUERY_TEXT(subaccount.len > 0 ? subaccount : STR(""));
+	return query_run(db, &q, NULL, err);
+}

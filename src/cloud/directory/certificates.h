@@ -22,9 +22,14 @@ const char *directory_cert_state_name(enum directory_cert_state state); /* "acti
 enum {
 	DIRECTORY_UNCONFIRMED_MAX =
 		3, /* of a subaccount and instance; a further one replaces the oldest */
+	/* Of one installation: each costs rows, a signature and a new snapshot everywhere, and
+	 * whoever has a certificate could ask in a loop. */
+	DIRECTORY_RENEWALS_PER_HOUR_MAX = 1000,
 	DIRECTORY_SUPERSEDE_GRACE_S = 600, /* default of certificate.grace */
 	DIRECTORY_RENEW_EXPIRED_DAYS = 30, /* default of certificate.renew.expired */
 };
+
+#define DIRECTORY_ISSUED_RENEWAL "renewal" /* issued_to of what simplereenroll gave */
 
 struct directory_certificate {
 	char serial[CERT_SERIAL_MAX * 3 + 1]; /* form of cert_facts */
@@ -57,11 +62,17 @@ NODISCARD bool directory_spiffe_read(struct str uri, struct str *region_host,
  */
 NODISCARD bool directory_certificate_record(struct store *s, const struct directory_actor *actor,
 					    const struct directory_certificate *c, struct err *err);
+/* The same for a renewal, proven by the certificate with the serial `proof`: ERR_DENIED when that
+ * one was revoked since it was judged, ERR_LIMIT beyond DIRECTORY_RENEWALS_PER_HOUR_MAX. */
+NODISCARD bool directory_certificate_renew(struct store *s, const struct directory_actor *actor,
+					   const struct directory_certificate *c, struct str proof,
+					   struct err *err);
 /* A tunnel opened with it; older ones of its connector open none from `grace_s` seconds later on.
  * Costs one read when it was confirmed before. */
 NODISCARD bool directory_certificate_confirm(struct store *s, struct str serial, int64_t now,
 					     int64_t grace_s, struct err *err);
-/* Idempotent. ERR_MISSING. `subaccount` must be its own. */
+/* And with it what it renewed itself to and what opened no tunnel yet. Idempotent. ERR_MISSING.
+ * `subaccount` must be its own. */
 NODISCARD bool directory_certificate_revoke(struct store *s, const struct directory_actor *actor,
 					    struct str subaccount, struct str serial, int64_t now,
 					    struct err *err);

@@ -4,6 +4,10 @@
 #include "cloud/directory/directory_priv.h"
 #include "cloud/directory/subaccounts_priv.h"
 
+enum {
+	HOUR_S = 3600,
+};
+
 void directory_read_certificate(struct stmt *st, void *row)
 {
 	struct directory_certificate *c = row;
@@ -102,6 +106,7 @@ bool directory_certificate_used(struct store *s, int64_t after, size_t limit,
 struct recording {
 	const struct directory_actor *actor;
 	const struct directory_certificate *c;
+	struct str proof; /* serial of the certificate that is renewed; empty: none */
 };
 
 static bool insert_rows(struct db *db, const struct directory_certificate *c, struct err *err)
@@ -141,6 +146,50 @@ static bool replace_oldest(struct db *db, const struct directory_certificate *c,
 	return query_run(db, &q, NULL, err);
 }
 
+static void read_number(struct stmt *st, void *row)
+{
+	int64_t *n = row;
+
+	*n = stmt_col_int(st, 0);
+}
+
+/*
+ * It was judged before the new one was signed. Taking its row keeps a revocation waiting, which
+ * then finds the new one too: no certificate comes out of one that is revoked.
+ */
+static bool take_proof(struct db *db, const struct recording *r, struct err *err)
+{
+	struct query take = {.sql = "UPDATE certificate SET revoked = 0 WHERE serial = $1"
+				    " AND revoked = 0",
+			     .params = {QUERY_TEXT(r->proof)},
+			     .n_params = 1};
+	struct query limit = {.sql = "SELECT issued FROM certificate WHERE subaccount = $1"
+				     " AND instance = $2 AND issued_to = $3 ORDER BY n DESC"
+				     " LIMIT 1 OFFSET $4",
+			      .params = {QUERY_CHARS(r->c->subaccount), QUERY_CHARS(r->c->instance),
+					 QUERY_CHARS(DIRECTORY_ISSUED_RENEWAL),
+					 QUERY_INT(DIRECTORY_RENEWALS_PER_HOUR_MAX - 1)},
+			      .n_params = 4,
+			      .read = read_number,
+			      .row_bytes = sizeof(int64_t)};
+	int64_t taken, issued = 0;
+	bool found;
+
+	if (!query_run(db, &take, &taken, err)) {
+		return false;
+	}
+	if (taken == 0) {
+		return err_set(err, ERR_DENIED, "the certificate was revoked a moment ago");
+	}
+	if (!query_row(db, &limit, &issued, &found, err)) {
+		return false;
+	}
+	return !found || issued <= r->c->issued - HOUR_S ||
+	       err_set(err, ERR_LIMIT,
+		       "this installation renewed its certificate %d times within an hour",
+		       DIRECTORY_RENEWALS_PER_HOUR_MAX);
+}
+
 static bool record(struct db *db, struct change *change, void *user, struct err *err)
 {
 	AUTO_BUF struct buf after = BUF(KIB(4));
@@ -148,6 +197,9 @@ static bool record(struct db *db, struct change *change, void *user, struct err 
 	const struct directory_certificate *c = r->c;
 	struct jsonw w = jsonw_to(&after);
 
+	if (r->proof.len > 0 && !take_proof(db, r, err)) {
+		return false;
+	}
 	if (!insert_rows(db, c, err)) {
 		return err->kind == ERR_MISSING ? err_set(err, ERR_MISSING, "no such subaccount")
 						: false;
@@ -172,6 +224,15 @@ bool directory_certificate_record(struct store *s, const struct directory_actor 
 				  const struct directory_certificate *c, struct err *err)
 {
 	struct recording r = {.actor = actor, .c = c};
+
+	return store_change(s, record, &r, NULL, err);
+}
+
+bool directory_certificate_renew(struct store *s, const struct directory_actor *actor,
+				 const struct directory_certificate *c, struct str proof,
+				 struct err *err)
+{
+	struct recording r = {.actor = actor, .c = c, .proof = proof};
 
 	return store_change(s, record, &r, NULL, err);
 }
@@ -252,24 +313,47 @@ bool directory_certificate_confirm(struct store *s, struct str serial, int64_t n
 	return store_change(s, confirm, &m, NULL, err) || m.nothing_to_do;
 }
 
+/* What it renewed itself to and what opened no tunnel yet: nobody sees that one in use, and the
+ * machine that is locked out, or whoever copied its key, would go on with it. */
+static bool revoke_renewals(struct db *db, const struct marking *m, int64_t *changed,
+			    struct err *err)
+{
+	struct query q = {
+		.sql = "UPDATE certificate SET revoked = $2 WHERE revoked = 0 AND confirmed = 0"
+		       " AND issued_to = $3 AND EXISTS (SELECT 1 FROM certificate c"
+		       " WHERE c.serial = $1 AND c.subaccount = certificate.subaccount"
+		       " AND c.instance = certificate.instance AND c.n < certificate.n)",
+		.params = {QUERY_TEXT(m->serial), QUERY_INT(m->now),
+			   QUERY_CHARS(DIRECTORY_ISSUED_RENEWAL)},
+		.n_params = 3};
+
+	return query_run(db, &q, changed, err);
+}
+
 static bool revoke(struct db *db, struct change *change, void *user, struct err *err)
 {
+	AUTO_BUF struct buf after = BUF(256);
+	struct jsonw w = jsonw_to(&after);
 	struct marking *m = user;
 	struct query q = {
 		.sql = "UPDATE certificate SET revoked = $3"
 		       " WHERE serial = $1 AND subaccount = $2 AND revoked = 0",
 		.params = {QUERY_TEXT(m->serial), QUERY_TEXT(m->subaccount), QUERY_INT(m->now)},
 		.n_params = 3};
-	int64_t changed;
+	int64_t changed, renewals = 0;
 
-	if (!query_run(db, &q, &changed, err)) {
+	if (!query_run(db, &q, &changed, err) || !revoke_renewals(db, m, &renewals, err)) {
 		return false;
 	}
-	m->nothing_to_do = changed == 0;
+	m->nothing_to_do = changed == 0 && renewals == 0;
+	jsonw_object(&w);
+	jsonw_key_int(&w, "unusedRenewals", renewals);
+	jsonw_object_end(&w);
 	directory_record(change, &(struct directory_record){.actor = m->actor,
 							    .tenant = m->subaccount,
 							    .what = "certificate.revoke",
-							    .object = m->serial});
+							    .object = m->serial,
+							    .after = &after});
 	return !m->nothing_to_do || err_set(err, ERR_CONFLICT, "revoked already");
 }
 

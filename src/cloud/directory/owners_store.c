@@ -1,5 +1,6 @@
 #include "cloud/directory/owners.h"
 
+#include "cloud/directory/authdata_priv.h"
 #include "cloud/directory/directory_priv.h"
 #include "cloud/directory/owners_priv.h"
 #include "cloud/directory/users_priv.h"
@@ -134,7 +135,7 @@ static bool take_away(struct db *db, struct change *c, void *user, struct err *e
 			       STR_ARGS(o->user));
 	}
 	record(c, o, "owner.remove");
-	return true;
+	return directory_authdata_withdraw(db, o->subaccount, o->user, err);
 }
 
 bool directory_owner_remove(struct store *s, const struct directory_actor *actor,

@@ -1,6 +1,7 @@
 #include "cloud/directory/users.h"
 
 #include "base/clock.h"
+#include "cloud/directory/authdata_priv.h"
 #include "cloud/directory/directory_priv.h"
 #include "cloud/directory/users_priv.h"
 
@@ -253,7 +254,9 @@ static bool edit(struct db *db, struct change *c, void *user, struct err *err)
 	}
 	made.created = old.created;
 	made.version = old.version + 1;
-	if (!update_row(db, &made, err)) {
+	bool loses = (made.locked && !old.locked) || (old.roles & ~made.roles) != 0;
+	if (!update_row(db, &made, err) ||
+	    (loses && !directory_authdata_withdraw(db, STR(""), name, err))) {
 		return false;
 	}
 	record(c, e, "user.edit", &old, &made);
@@ -294,7 +297,7 @@ static bool delete_row(struct db *db, struct change *c, void *user, struct err *
 		return false;
 	}
 	record(c, e, "user.delete", &old, NULL);
-	return true;
+	return directory_authdata_withdraw(db, STR(""), e->name, err);
 }
 
 bool directory_user_delete(struct store *s, const struct directory_actor *actor, struct str name,
@@ -320,7 +323,8 @@ static bool write_password(struct db *db, struct change *c, void *user, struct e
 	}
 	directory_record(c, &(struct directory_record){
 				    .actor = e->actor, .what = "user.password", .object = e->name});
-	return changed == 1 || err_set(err, ERR_MISSING, "no such user");
+	return (changed == 1 || err_set(err, ERR_MISSING, "no such user")) &&
+	       directory_authdata_withdraw(db, STR(""), e->name, err);
 }
 
 bool directory_user_write_password(struct store *s, const struct directory_actor *actor,

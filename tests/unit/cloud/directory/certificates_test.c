@@ -166,6 +166,96 @@ static void revoked_is_refused_at_once(void **state)
 	assert_int_equal(head_of(s), before);
 }
 
+static struct directory_certificate renewed(const char *serial, int64_t at)
+{
+	struct directory_certificate c = {.subaccount = SUBACCOUNT,
+					  .instance = INSTANCE,
+					  .not_before = at - 3600,
+					  .not_after = at + 365 * DAY,
+					  .issued = at,
+					  .issued_to = DIRECTORY_ISSUED_RENEWAL};
+
+	snprintf(c.serial, sizeof(c.serial), "%s", serial);
+	memset(c.spki_sha256, serial[1], sizeof(c.spki_sha256));
+	return c;
+}
+
+static bool renew(struct store *s, const char *proof, const char *serial, int64_t at,
+		  struct err *err)
+{
+	struct directory_certificate c = renewed(serial, at);
+
+	return directory_certificate_renew(s, &actor, &c, str_of(proof), err);
+}
+
+static void what_a_revoked_one_renewed_itself_to_is_revoked_too(void **state)
+{
+	struct store *s = ready(state);
+	struct directory_certificate next = renewed("02:bb", ISSUED + DAY);
+	struct err err;
+
+	record(s, "01:aa", INSTANCE, ISSUED);
+	assert_ok(renew(s, "01:aa", "02:bb", ISSUED + DAY, &err), &err);
+	record(s, "03:cc", INSTANCE, ISSUED + DAY); /* an owner refreshed: it stays */
+	record(s, "04:dd", OTHER, ISSUED + DAY);
+	assert_int_equal(tunnel(s, &next, ISSUED + DAY, &err), DIRECTORY_ADMITTED);
+	assert_ok(directory_certificate_revoke(s, &actor, STR(SUBACCOUNT), STR("01:aa"),
+					       ISSUED + DAY, &err),
+		  &err);
+	assert_int_equal(tunnel(s, &next, ISSUED + DAY, &err), DIRECTORY_REVOKED);
+	assert_int_equal(renewal(s, &next, ISSUED + DAY, 30), DIRECTORY_REVOKED);
+	assert_int_equal(state_of(s, "03:cc", ISSUED + DAY), DIRECTORY_CERT_UNCONFIRMED);
+	assert_int_equal(state_of(s, "04:dd", ISSUED + DAY), DIRECTORY_CERT_UNCONFIRMED);
+}
+
+static void one_that_opened_tunnels_is_not_revoked_with_an_older_one(void **state)
+{
+	struct store *s = ready(state);
+	struct err err;
+
+	record(s, "01:aa", INSTANCE, ISSUED);
+	assert_ok(renew(s, "01:aa", "02:bb", ISSUED + DAY, &err), &err);
+	assert_ok(directory_certificate_confirm(s, STR("02:bb"), ISSUED + DAY,
+						DIRECTORY_SUPERSEDE_GRACE_S, &err),
+		  &err);
+	assert_ok(directory_certificate_revoke(s, &actor, STR(SUBACCOUNT), STR("01:aa"),
+					       ISSUED + 2 * DAY, &err),
+		  &err);
+	assert_int_equal(state_of(s, "02:bb", ISSUED + 2 * DAY), DIRECTORY_CERT_ACTIVE);
+}
+
+static void one_that_was_revoked_after_it_was_judged_renews_nothing(void **state)
+{
+	struct store *s = ready(state);
+	struct directory_certificate row;
+	struct err err;
+
+	record(s, "01:aa", INSTANCE, ISSUED);
+	assert_ok(directory_certificate_revoke(s, &actor, STR(SUBACCOUNT), STR("01:aa"), ISSUED,
+					       &err),
+		  &err);
+	assert_err(renew(s, "01:aa", "02:bb", ISSUED + 1, &err), &err, ERR_DENIED, "revoked");
+	assert_err(directory_certificate_find(s, STR("02:bb"), &row, &err), &err, ERR_MISSING, "");
+}
+
+static void a_loop_of_renewals_is_stopped_until_an_hour_has_passed(void **state)
+{
+	struct store *s = ready(state);
+	char serial[32];
+	struct err err;
+
+	record(s, "01:aa", INSTANCE, ISSUED);
+	for (int i = 0; i < DIRECTORY_RENEWALS_PER_HOUR_MAX; i++) {
+		snprintf(serial, sizeof(serial), "05:%04x", (unsigned)i);
+		assert_ok(renew(s, "01:aa", serial, ISSUED + 1 + i, &err), &err);
+	}
+	assert_err(renew(s, "01:aa", "06:00", ISSUED + 3600, &err), &err, ERR_LIMIT,
+		   "within an hour");
+	record(s, "07:00", INSTANCE, ISSUED + 3600); /* an owner still refreshes */
+	assert_ok(renew(s, "07:00", "08:00", ISSUED + 3601, &err), &err);
+	assert_err(renew(s, "07:00", "09:00", ISSUED + 3601, &err), &err, ERR_LIMIT, "");
+}
+
 static void without_a_trusted_certificate_there_is_none(void **state)
 {
 	struct store *s = ready(state);
@@ -355,6 +445,10 @@ int main(void)
 		ON_BOTH(another_installation_is_not_superseded),
 		ON_BOTH(a_fourth_unconfirmed_one_replaces_the_oldest),
 		ON_BOTH(revoked_is_refused_at_once),
+		ON_BOTH(what_a_revoked_one_renewed_itself_to_is_revoked_too),
+		ON_BOTH(one_that_opened_tunnels_is_not_revoked_with_an_older_one),
+		ON_BOTH(one_that_was_revoked_after_it_was_judged_renews_nothing),
+		ON_BOTH(a_loop_of_renewals_is_stopped_until_an_hour_has_passed),
 		ON_BOTH(without_a_trusted_certificate_there_is_none),
 		ON_BOTH(a_foreign_certificate_is_refused),
 		ON_BOTH(a_serial_that_is_not_in_the_directory_is_refused),
