@@ -38,6 +38,7 @@ struct session_settings {
 struct session_user {
 	char name[SESSION_USER_MAX];
 	unsigned roles;
+	int64_t stamp; /* the program's own: of which state of the user this is */
 };
 
 enum session_outcome {

@@ -60,7 +60,15 @@ bool console_check_password(struct http_call *call, struct str name, struct str 
 	return false;
 }
 
-/* A session's user as it is now: it may have been locked, or lost a role. */
+int64_t console_stamp_of(const struct directory_user *user)
+{
+	return user->created * (1 << 20) + user->version;
+}
+
+static bool from_basic(struct http_call *call, struct directory_user *out);
+
+/* A session's user as it is now: it may have been locked, have lost a role, or have another
+ * password, by a call to another node too. */
 static bool from_session(struct http_call *call, const struct session_user *session,
 			 struct directory_user *out)
 {
@@ -73,7 +81,10 @@ static bool from_session(struct http_call *call, const struct session_user *sess
 		}
 		return refuse_login(call, "log in");
 	}
-	return !out->locked || refuse_login(call, "log in");
+	if (out->locked) {
+		return refuse_login(call, "log in");
+	}
+	return console_stamp_of(out) == session->stamp || from_basic(call, out);
 }
 
 static bool from_basic(struct http_call *call, struct directory_user *out)
@@ -95,7 +106,7 @@ static bool from_basic(struct http_call *call, struct directory_user *out)
 	if ((call->route->roles & ACCESS_TENANT) != 0) {
 		return true; /* console_check_csrf() gives one to who fetches it */
 	}
-	struct session_user user = {.roles = out->roles};
+	struct session_user user = {.roles = out->roles, .stamp = console_stamp_of(out)};
 	(void)!str_copy(str_of(out->name), user.name, sizeof(user.name));
 	session_offer(sessions, call, &user, clock_now());
 	return true;

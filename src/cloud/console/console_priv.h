@@ -25,6 +25,8 @@ struct console *console_of(const struct http_call *call);
 struct store *console_store(const struct http_call *call);
 const struct directory_caller *console_caller(const struct http_call *call);
 bool console_may(const struct http_call *call, unsigned roles); /* one of these roles */
+/* Of which state of a user a session is: another node that changed it cannot end sessions here. */
+int64_t console_stamp_of(const struct directory_user *user);
 /* Judges a name and a password; answers itself when false. */
 NODISCARD bool console_check_password(struct http_call *call, struct str name, struct str password,
 				      struct directory_user *out);

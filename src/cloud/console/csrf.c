@@ -9,7 +9,7 @@
 /* A user's name holds no colon, so a session of this name logs nobody in without its token. */
 static void session_name(const struct directory_caller *c, struct session_user *user)
 {
-	*user = (struct session_user){.roles = c->user.roles};
+	*user = (struct session_user){.roles = c->user.roles, .stamp = console_stamp_of(&c->user)};
 	snprintf(user->name, sizeof(user->name), "%s%.*s", c->is_service_key ? ":" : "",
 		 (int)sizeof(user->name) - 2, c->user.name);
 }

@@ -101,6 +101,7 @@ void console_session_start(struct http_call *call)
 		return;
 	}
 	session.roles = user.roles;
+	session.stamp = console_stamp_of(&user);
 	if (!str_copy(str_of(user.name), session.name, sizeof(session.name)) ||
 	    !session_start(console_of(call)->settings.sessions, call, &session, clock_now())) {
 		http_problem(call, 400, "the user's name is too long for a session");

@@ -122,6 +122,33 @@ static void a_locked_user_loses_its_session_at_once(void **state)
 	end(w);
 }
 
+static void what_another_node_changed_ends_a_session_here_too(void **state)
+{
+	struct world *w = ready(state);
+	const struct directory_actor other = {.who = STR("user:Administrator"), .from = STR("")};
+	struct directory_user alice;
+	struct err err;
+
+	asks(w, &w->alice, "GET", at(w, ""), NULL, 200);
+	assert_ok(directory_user_set_password(w->database->store, &other, STR("alice"),
+					      STR("quite another"), false, &err),
+		  &err);
+	asks(w, &w->alice, "GET", at(w, ""), NULL, 401);
+	w->user = "alice";
+	w->password = "quite another";
+	asks(w, &w->alice, "GET", at(w, ""), NULL, 200); /* its cookie is in nobody's way */
+	w->user = NULL;
+	struct login again = log_in(w, "alice", "quite another");
+	asks(w, &again, "GET", at(w, ""), NULL, 200);
+	assert_ok(directory_user_find(w->database->store, STR("alice"), &alice, &err), &err);
+	alice.roles = DIRECTORY_ROLE_DISPLAY;
+	assert_int_equal(
+		directory_user_edit(w->database->store, &other, &alice, alice.version, &err),
+		DIRECTORY_EDITED);
+	asks(w, &again, "GET", at(w, ""), NULL, 401);
+	end(w);
+}
+
 static void guessing_is_slowed_down(void **state)
 {
 	struct world *w = ready(state);
@@ -147,6 +174,7 @@ int main(void)
 		ON_BOTH(an_owner_sees_and_edits_its_own_only),
 		ON_BOTH(the_display_role_reads_and_changes_nothing),
 		ON_BOTH(a_locked_user_loses_its_session_at_once),
+		ON_BOTH(what_another_node_changed_ends_a_session_here_too),
 		ON_BOTH(guessing_is_slowed_down),
 	};
 

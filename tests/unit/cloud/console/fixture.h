@@ -247,6 +247,8 @@ UNUSED static struct login add_user(struct world *w, const char *name, unsigned 
 	assert_true(str_copy(str_of(name), user.name, sizeof(user.name)));
 	assert_true(str_copy(str_of(name), session.name, sizeof(session.name)));
 	assert_ok(directory_user_insert(w->database->store, &system, &user, hash, &err), &err);
+	assert_ok(directory_user_find(w->database->store, str_of(name), &user, &err), &err);
+	session.stamp = console_stamp_of(&user);
 	fixture_start(&f, "", "");
 	assert_true(session_start(w->sessions, &f.call, &session, clock_now()));
 	struct str cookie = fixture_answered(&f, "Set-Cookie");
