@@ -10,8 +10,7 @@ struct decision {
 	int64_t now_ms;
 };
 
-/* Never cuts a letter in two: the store takes UTF-8 only. */
-static void keep_text(const char *text, char *into, size_t size)
+void alert_keep_text(const char *text, char *into, size_t size)
 {
 	struct str rest = str_of(text);
 	size_t used = 0;
@@ -32,15 +31,15 @@ static void keep_text(const char *text, char *into, size_t size)
 
 static void keep_facts(struct alert_row *row, const struct alert_certificate *c)
 {
-	keep_text(c->source, row->source, sizeof(row->source));
-	keep_text(c->name, row->name, sizeof(row->name));
-	keep_text(c->label, row->label, sizeof(row->label));
-	keep_text(c->subaccount, row->subaccount, sizeof(row->subaccount));
-	keep_text(c->subject, row->subject, sizeof(row->subject));
-	keep_text(c->serial, row->serial, sizeof(row->serial));
-	keep_text(c->next_step, row->next_step, sizeof(row->next_step));
-	keep_text(c->renewal_error ? c->renewal_error : "", row->renewal_error,
-		  sizeof(row->renewal_error));
+	alert_keep_text(c->source, row->source, sizeof(row->source));
+	alert_keep_text(c->name, row->name, sizeof(row->name));
+	alert_keep_text(c->label, row->label, sizeof(row->label));
+	alert_keep_text(c->subaccount, row->subaccount, sizeof(row->subaccount));
+	alert_keep_text(c->subject, row->subject, sizeof(row->subject));
+	alert_keep_text(c->serial, row->serial, sizeof(row->serial));
+	alert_keep_text(c->next_step, row->next_step, sizeof(row->next_step));
+	alert_keep_text(c->renewal_error ? c->renewal_error : "", row->renewal_error,
+			sizeof(row->renewal_error));
 	row->not_after = c->not_after;
 }
 
@@ -49,7 +48,7 @@ void alert_key(const struct alert_certificate *c, char *into, size_t size)
 	char whole[400];
 
 	snprintf(whole, sizeof(whole), "%s/%s", c->source, c->name);
-	keep_text(whole, into, size);
+	alert_keep_text(whole, into, size);
 }
 
 bool alerts_uses(const struct alerts_set_up *s, enum alert_channel channel)

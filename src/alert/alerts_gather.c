@@ -8,12 +8,17 @@ enum {
 	ARENA_MAX = 64 * 1024 * 1024,
 };
 
+/* A name that was cut within a letter would make the numbers of all unreadable. */
 static const char *keep(struct alert_found *f, const char *text)
 {
 	char *copy = arena_text(f->arena, str_of(text));
 
 	f->full |= copy == NULL;
-	return copy != NULL ? copy : "";
+	if (copy == NULL) {
+		return "";
+	}
+	alert_keep_text(text, copy, strlen(text) + 1);
+	return copy;
 }
 
 static void take(const struct alert_certificate *c, void *user)

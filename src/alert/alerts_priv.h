@@ -49,6 +49,8 @@ DEFINE_AUTO(alerts_set_up_unref, struct alerts_set_up *)
 void alerts_gather(struct alerts *a, struct alert_found *out);
 void alert_found_sort(struct alert_found *f); /* what ends first comes first */
 void alert_found_fini(struct alert_found *f);
+/* As UTF-8, with '?' for what is none; never cuts a letter in two. */
+void alert_keep_text(const char *text, char *into, size_t size);
 void alert_key(const struct alert_certificate *c, char *into, size_t size);
 
 /* In one transaction: rows and messages. `found` is sorted. */

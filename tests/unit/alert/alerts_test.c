@@ -469,6 +469,22 @@ static void metrics_have_the_first_to_end_and_the_states(void **state)
 	alerts_free(a);
 }
 
+/* A tenant names its entries, and the operator's Prometheus refuses all numbers beside half a
+ * letter. */
+static void a_name_that_was_cut_within_a_letter_spoils_no_metrics(void **state)
+{
+	struct shelf shelf = {.rows = {certificate("half \xc3", 20)}, .n = 1};
+	struct alert_config c = config(NULL);
+	struct alerts *a = open_alerts(state, &shelf, &c);
+	AUTO_BUF struct buf out = BUF(KIB(64));
+
+	look(a, 0);
+	alerts_write_metrics(a, &out);
+	assert_true(str_is_utf8(buf_str(&out)));
+	assert_non_null(strstr(out.at, "name=\"half ?\"} 1728000\n"));
+	alerts_free(a);
+}
+
 static void a_bad_configuration_changes_nothing(void **state)
 {
 	struct shelf shelf = {0};
@@ -512,6 +528,7 @@ int main(void)
 		ON_SQLITE(a_tenant_takes_no_more_than_its_share_of_the_rows),
 		ON_BOTH(what_is_the_operators_own_is_told_first),
 		ON_SQLITE(metrics_have_the_first_to_end_and_the_states),
+		ON_SQLITE(a_name_that_was_cut_within_a_letter_spoils_no_metrics),
 		ON_SQLITE(a_bad_configuration_changes_nothing),
 	};
 	return cmocka_run_group_tests(tests, databases_start, databases_stop);
