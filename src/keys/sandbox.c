@@ -371,6 +371,16 @@ void sandbox_no_dumps(void)
 	(void)setrlimit(RLIMIT_CORE, &none);
 }
 
+void sandbox_all_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
 bool sandbox_is_inside(const char *path, const char *folder)
 {
 	AUTO_FREE char *p = realpath(path, NULL);

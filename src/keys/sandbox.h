@@ -26,6 +26,10 @@ struct sandbox {
 NODISCARD bool sandbox_enter(const struct sandbox *s, struct err *err);
 /* The part that works at any time: not dumpable, no core file. */
 void sandbox_no_dumps(void);
+/* As many open files as the system lets this process have: the usual 1,024 are less than the limits
+ * of our own listeners, and whoever fills them takes files from the database and the tunnels too.
+ */
+void sandbox_all_files(void);
 /* Whether `path` is `folder` or lies below it, both as realpath(3) sees them. */
 bool sandbox_is_inside(const char *path, const char *folder);
 /* What any server with DNS, TLS and a clock must read; ends with NULL. */

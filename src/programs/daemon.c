@@ -220,6 +220,7 @@ bool daemon_enclose(const struct daemon_place *p, struct err *err)
 	crash_points_in(p->state_dir);
 	/* What SQLite needs besides its file lies there too: no other folder can be written. */
 	(void)setenv("SQLITE_TMPDIR", p->state_dir, 1);
+	sandbox_all_files();
 	while (sandbox_system_files[n]) {
 		readable[n] = sandbox_system_files[n];
 		n++;

@@ -2,6 +2,7 @@
 import os
 import pwd
 import re
+import resource
 import shutil
 import signal
 import stat
@@ -204,16 +205,23 @@ def check_modes(world, name, state):
                        "--listen-tunnel", f"127.0.0.1:{ports[1]}",
                        "--listen-proxy", f"127.0.0.1:{ports[2]}", "--listen-metrics", f"127.0.0.1:{ports[3]}"],
              "connector": ["--listen-admin", f"127.0.0.1:{ports[0]}"]}[name]
-    # With the loosest umask: the programs must ask for tight modes themselves.
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+    def loosen():
+        """The loosest umask, and as few files as many systems give: the programs must see to both themselves."""
+        os.umask(0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, files))
     program = Program(name + "-fresh", [world.binary("drawbridge-" + name), "--state-dir", state,
                                         "--master-key-file", key, "--workers", "1", *words], world.folder,
-                      env=SANITIZER, preexec=lambda: os.umask(0))
+                      env=SANITIZER, preexec=loosen)
     program.start()
     try:
         wait_for(lambda: " ready" in program.log(), name + " ready")
+        server = [pid for pid in program.family()[1:] if pid not in program.named("drawbridge-keyd")][0]
+        equal(resource.prlimit(server, resource.RLIMIT_NOFILE)[0], files, f"{name}: open files of the server")
         found = {}
-        for path, folders, files in os.walk(state):
-            for entry in [path] + [os.path.join(path, f) for f in folders + files]:
+        for path, folders, names in os.walk(state):
+            for entry in [path] + [os.path.join(path, f) for f in folders + names]:
                 found[os.path.relpath(entry, state)] = stat.S_IMODE(os.stat(entry).st_mode)
         for entry, mode in found.items():
             wanted = 0o700 if os.path.isdir(os.path.join(state, entry)) else 0o600
