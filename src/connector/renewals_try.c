@@ -100,15 +100,14 @@ static void take_end(struct renewals *r, const struct attempt *a)
 	struct renewals_entry *e = renewals_find(r, a->key);
 
 	r->running--;
-	if (e == NULL) {
-		return; /* deleted meanwhile */
+	if (e != NULL) { /* else it was deleted meanwhile */
+		e->skew_s = a->skew_s != 0 ? a->skew_s : e->skew_s;
+		e->last = a->row;
+		renewal_end(&e->plan, renewals_outcome(a->row.result), a->later, renewals_now(e));
+		log_end(a, e);
+		renewals_publish(r);
 	}
-	e->skew_s = a->skew_s != 0 ? a->skew_s : e->skew_s;
-	e->last = a->row;
-	renewal_end(&e->plan, renewals_outcome(a->row.result), a->later, renewals_now(e));
-	log_end(a, e);
-	renewals_publish(r);
-	renewals_arm(r);
+	renewals_arm(r); /* there is room for another */
 }
 
 static void end_attempt(struct job *job)

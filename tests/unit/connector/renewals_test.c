@@ -1,5 +1,6 @@
 #include "connector/renewals.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,8 +23,10 @@ enum {
 /* ---- one subaccount, and a cloud side that says what it is told to say ---- */
 
 static struct {
-	struct subaccount row;
+	struct subaccount rows[1 + RENEWALS_AT_ONCE];
+	size_t n;
 	enum enrol_outcome outcome;
+	atomic_bool hold; /* the cloud side does not answer */
 	int64_t retry_after_s;
 	atomic_int tries;
 	struct link_status link;
@@ -33,8 +36,8 @@ struct subaccount_set *subaccounts_ref(struct subaccounts *s UNUSED)
 {
 	struct subaccount_set *set = NEW(struct subaccount_set);
 
-	set->rows = &fake.row;
-	set->n = fake.row.key[0] != '\0' ? 1 : 0;
+	set->rows = fake.rows;
+	set->n = fake.n;
 	return set;
 }
 
@@ -45,10 +48,10 @@ void subaccount_set_unref(struct subaccount_set *set)
 
 static void receive(int64_t received)
 {
-	fake.row.has_certificate = true;
-	fake.row.certificate_id++;
-	fake.row.certificate_received = received;
-	fake.row.certificate.not_after = received + LIFE_S;
+	fake.rows[0].has_certificate = true;
+	fake.rows[0].certificate_id++;
+	fake.rows[0].certificate_received = received;
+	fake.rows[0].certificate.not_after = received + LIFE_S;
 }
 
 enum enrol_outcome subaccounts_renew(struct subaccounts *s UNUSED,
@@ -57,6 +60,9 @@ enum enrol_outcome subaccounts_renew(struct subaccounts *s UNUSED,
 				     struct enrol_result *why, struct err *err)
 {
 	atomic_fetch_add(&fake.tries, 1);
+	while (atomic_load(&fake.hold)) {
+		sched_yield();
+	}
 	if (fake.outcome == ENROL_DONE) {
 		receive(clock_unix());
 	} else {
@@ -111,9 +117,10 @@ static void begin(struct scene *s, void **state, int64_t received)
 
 	memset(&fake, 0, sizeof fake);
 	fake.retry_after_s = -1;
-	fake.row.state = (struct state_subaccount){
+	fake.n = 1;
+	fake.rows[0].state = (struct state_subaccount){
 		.region_host = REGION, .subaccount = ID, .auto_renewal = true};
-	snprintf(fake.row.key, sizeof fake.row.key, KEY);
+	snprintf(fake.rows[0].key, sizeof fake.rows[0].key, KEY);
 	snprintf(fake.link.key, sizeof fake.link.key, KEY);
 	receive(received);
 	*s = (struct scene){.database = *state};
@@ -131,14 +138,28 @@ static void end(struct scene *s)
 	loop_free(s->loop);
 }
 
-static struct renewal_status look(struct scene *s)
+static struct renewal_status look_for(struct scene *s, const char *key)
 {
 	struct renewal_status_set *set = renewals_status(s->renewals);
-	const struct renewal_status *st = renewal_status_find(set, KEY);
+	const struct renewal_status *st = renewal_status_find(set, key);
 	struct renewal_status copy = st != NULL ? *st : (struct renewal_status){0};
 
 	renewal_status_set_unref(set);
 	return copy;
+}
+
+static struct renewal_status look(struct scene *s)
+{
+	return look_for(s, KEY);
+}
+
+static size_t planned(struct scene *s)
+{
+	struct renewal_status_set *set = renewals_status(s->renewals);
+	size_t n = set->n;
+
+	renewal_status_set_unref(set);
+	return n;
 }
 
 #define UNTIL(s, condition)                                                                        \
@@ -195,11 +216,11 @@ TEST(a_refusal_is_told_and_switching_off_ends_it)
 	fake.outcome = ENROL_REFUSED;
 	UNTIL(&s, look(&s).state == RENEWAL_REFUSED);
 	assert_int_equal(look(&s).last.result, STATE_RENEWAL_DENIED);
-	fake.row.state.auto_renewal = false;
+	fake.rows[0].state.auto_renewal = false;
 	renewals_apply(s.renewals);
 	UNTIL(&s, look(&s).state == RENEWAL_OFF);
 	assert_int_equal(look(&s).next_ms, 0);
-	fake.row.key[0] = '\0'; /* deleted */
+	fake.n = 0; /* deleted */
 	renewals_apply(s.renewals);
 	UNTIL(&s, look(&s).key[0] == '\0');
 	end(&s);
@@ -220,6 +241,39 @@ TEST(an_administrator_tries_at_once_though_nothing_is_due)
 	end(&s);
 }
 
+/* The ends of tries whose subaccounts are gone: they, too, let the next one begin. */
+TEST(the_next_is_tried_when_those_under_way_were_deleted)
+{
+	struct subaccount left = {.certificate_id = 0};
+	struct scene s;
+	size_t waiting = 0;
+
+	begin(&s, state, clock_unix() - 250);
+	fake.outcome = ENROL_REFUSED;
+	atomic_store(&fake.hold, true);
+	for (fake.n = 1; fake.n < COUNT(fake.rows); fake.n++) {
+		fake.rows[fake.n] = fake.rows[0];
+		fake.rows[fake.n].key[0] = (char)('0' + fake.n);
+		fake.rows[fake.n].state.subaccount[0] = (char)('0' + fake.n);
+	}
+	renewals_apply(s.renewals);
+	UNTIL(&s, atomic_load(&fake.tries) == RENEWALS_AT_ONCE);
+	for (size_t i = 0; i < COUNT(fake.rows); i++) {
+		if (look_for(&s, fake.rows[i].key).state != RENEWAL_TRYING) {
+			left = fake.rows[i];
+			waiting++;
+		}
+	}
+	assert_int_equal(waiting, 1);
+	fake.rows[0] = left;
+	fake.n = 1;
+	renewals_apply(s.renewals);
+	UNTIL(&s, planned(&s) == 1);
+	atomic_store(&fake.hold, false);
+	UNTIL(&s, look_for(&s, left.key).last.result == STATE_RENEWAL_DENIED);
+	end(&s);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -227,6 +281,7 @@ int main(void)
 		ON_SQLITE(a_failure_is_kept_over_a_restart_and_a_sign_of_life_brings_it_forward),
 		ON_SQLITE(a_refusal_is_told_and_switching_off_ends_it),
 		ON_SQLITE(an_administrator_tries_at_once_though_nothing_is_due),
+		ON_SQLITE(the_next_is_tried_when_those_under_way_were_deleted),
 	};
 	return cmocka_run_group_tests(tests, databases_start, databases_stop);
 }
