@@ -47,6 +47,7 @@ static void on_notice(struct loop_task *task)
 		t->started = true;
 		run(t, false); /* what came behind the 101 */
 	}
+	tunnel_finish_notice(t);
 	tunnel_leave_if_done(t);
 	tell(t);
 }

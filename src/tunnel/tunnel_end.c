@@ -75,9 +75,14 @@ void tunnel_drain(struct tunnel *t, msec_t limit)
 	tunnel_watch(t);
 }
 
+/*
+ * A peer that leaves, too, and has no stream answers no PING any more. What it sent behind its
+ * GOAWAY in one write is here when this is called in phase ACT: the library lets requests of the
+ * same turn follow.
+ */
 void tunnel_finish_notice(struct tunnel *t)
 {
-	if (t->life == LIFE_NOTICE && t->pongs >= t->last_ping) {
+	if (t->life == LIFE_NOTICE && (t->pongs >= t->last_ping || t->peer_leaves)) {
 		/* Every request that the relay sent before it saw the notice is here now. */
 		h2_goaway(t->h2, 0);
 		t->life = LIFE_LEAVING;

@@ -63,4 +63,5 @@ void tunnel_lose_at_eof(struct tunnel *t);
 void tunnel_lose_failed(struct tunnel *t); /* the stream has the reason */
 void tunnel_free_engine(struct tunnel *t); /* every open stream hears H2_CLOSED */
 void tunnel_leave_if_done(struct tunnel *t);
-void tunnel_finish_notice(struct tunnel *t); /* when its PING was answered: GOAWAY */
+/* The notice becomes a GOAWAY once its PING was answered, or never will be. */
+void tunnel_finish_notice(struct tunnel *t);
