@@ -41,9 +41,10 @@ static bool open_store(struct cloud *c, struct err *err)
 	const struct cloud_options *o = &c->options;
 	char url[PATH_MAX];
 	const struct migration_set sets[] = {
-		{"store", store_migrations}, {"directory", directory_migrations},
-		{"ca", ca_migrations},       {"alert", alert_migrations},
-		{"token", token_migrations}, {"keystore", keystore_migrations}};
+		{"store", store_migrations},  {"directory", directory_migrations},
+		{"ca", ca_migrations},        {"alert", alert_migrations},
+		{"token", token_migrations},  {"keystore", keystore_migrations},
+		{"reseal", reseal_migrations}};
 
 	(void)snprintf(url, sizeof(url), "sqlite:%s/cloud.db", o->state_dir);
 	if (!store_open(o->database ? o->database : url, o->job_threads + STORE_EXTRA, &c->store,

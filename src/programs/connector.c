@@ -39,7 +39,8 @@ static bool open_store(struct connector *c, struct err *err)
 					     {"connector", state_migrations},
 					     {"mappings", mappings_migrations},
 					     {"alert", alert_migrations},
-					     {"ui", ui_migrations}};
+					     {"ui", ui_migrations},
+					     {"reseal", reseal_migrations}};
 
 	(void)snprintf(url, sizeof(url), "sqlite:%s/connector.db", o->state_dir);
 	return store_open(o->database ? o->database : url, o->job_threads + STORE_EXTRA, &c->store,

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "store/change.h"
 
 #define PATH "/api/drawbridge/v1/master-key"
@@ -38,9 +39,8 @@ static bool count_all(struct daemon_reseal *r, bool new_data_keys, uint64_t *all
 
 /* ---- the audit ---- */
 
-static bool record(struct db *db UNUSED, struct change *c, void *user, struct err *err UNUSED)
+static void record(struct change *c, const struct daemon_reseal_run *run)
 {
-	const struct daemon_reseal_run *run = user;
 	AUTO_BUF struct buf after = BUF(KIB(4));
 	struct jsonw w = jsonw_to(&after);
 
@@ -59,22 +59,128 @@ static bool record(struct db *db UNUSED, struct change *c, void *user, struct er
 					   .object = STR("master key"),
 					   .after = buf_str(&after)};
 	change_record(c, &audit);
-	return true;
+}
+
+static void write_run(struct jsonw *w, const char *node, const struct daemon_reseal_run *run)
+{
+	jsonw_object(w);
+	jsonw_key_time_ms(w, "started", run->started);
+	jsonw_key_text(w, "node", node);
+	jsonw_key_bool(w, "newDataKeys", run->new_data_keys);
+	jsonw_key_int(w, "itemsDone", (int64_t)run->done);
+	jsonw_key_int(w, "itemsAll", (int64_t)run->all);
+	jsonw_key_int(w, "resealed", (int64_t)run->resealed);
+	jsonw_key_int(w, "failed", (int64_t)run->failed);
+	if (run->ended > 0) {
+		jsonw_key_time_ms(w, "ended", run->ended);
+		jsonw_key_text(w, "error", run->error);
+		jsonw_key(w, "failures");
+		jsonw_array(w);
+		for (size_t i = 0; i < run->n_failures; i++) {
+			jsonw_str(w, str_of(run->failures[i]));
+		}
+		jsonw_array_end(w);
+	}
+	jsonw_object_end(w);
+}
+
+/* A run as the lease's row has it. */
+static void text_of(const struct daemon_reseal *r, const struct daemon_reseal_run *run,
+		    struct buf *out)
+{
+	struct jsonw w = jsonw_to(out);
+
+	buf_reset(out);
+	write_run(&w, store_node(r->store), run);
+}
+
+struct recording {
+	const struct daemon_reseal *r;
+	const struct daemon_reseal_run *run;
+	struct str text;
+};
+
+/* The lease and the row of the audit are one change. */
+static bool record_start(struct db *db, struct change *c, void *user, struct err *err)
+{
+	const struct recording *rec = user;
+
+	record(c, rec->run);
+	return reseal_lease_take(db, rec->run->lease, store_node(rec->r->store), rec->run->started,
+				 rec->text, err);
+}
+
+static bool record_end(struct db *db, struct change *c, void *user, struct err *err)
+{
+	const struct recording *rec = user;
+
+	record(c, rec->run);
+	return reseal_lease_end(db, rec->run->lease, rec->text, err);
+}
+
+static bool store_run(struct daemon_reseal *r, const struct daemon_reseal_run *run, change_fn *fn,
+		      struct err *err)
+{
+	AUTO_BUF struct buf text = BUF(RESEAL_TEXT_MAX);
+	struct recording rec = {r, run, STR_NONE};
+
+	text_of(r, run, &text);
+	rec.text = buf_str(&text);
+	return store_change(r->store, fn, &rec, NULL, err);
+}
+
+/* An end that the database did not take then. */
+static bool settle(struct daemon_reseal *r, struct err *err)
+{
+	pthread_mutex_lock(&r->lock);
+	struct daemon_reseal_run run = r->ended;
+	r->ended.started = 0;
+	pthread_mutex_unlock(&r->lock);
+	if (run.started == 0 || store_run(r, &run, record_end, err)) {
+		return true;
+	}
+	pthread_mutex_lock(&r->lock);
+	r->ended = run;
+	pthread_mutex_unlock(&r->lock);
+	return false;
 }
 
 /* ---- the run ---- */
 
+/* A lease that cannot be prolonged now is no reason to stop: the items show what the database
+ * does. */
+static bool keep_lease(struct daemon_reseal *r, const struct daemon_reseal_run *run)
+{
+	AUTO_BUF struct buf text = BUF(RESEAL_TEXT_MAX);
+	bool held = true;
+	struct err err;
+
+	r->renewed = clock_now();
+	text_of(r, run, &text);
+	if (!reseal_lease_renew(r->store, run->lease, clock_unix_ms(), buf_str(&text), &held,
+				&err)) {
+		log_warning("the lease of sealing again could not be prolonged", LOG_ERR(&err));
+	}
+	r->lost = !held;
+	return held;
+}
+
 static bool on_step(const struct reseal_count *count, void *user)
 {
 	struct daemon_reseal *r = user;
+	struct daemon_reseal_run run = {0};
+	bool due = clock_now() - r->renewed >= RESEAL_RENEW_MS;
 
 	pthread_mutex_lock(&r->lock);
 	r->now.done = count->items;
 	r->now.resealed = count->resealed;
 	r->now.failed = count->failed;
+	if (due) {
+		run = r->now;
+	}
 	bool goes_on = !r->ending;
 	pthread_mutex_unlock(&r->lock);
-	return goes_on;
+	return goes_on && (!due || keep_lease(r, &run));
 }
 
 static void on_failure(const char *what, void *user)
@@ -102,7 +208,8 @@ static void end(struct daemon_reseal *r, const struct reseal_count *count, const
 	(void)snprintf(r->now.error, sizeof(r->now.error), "%s", why != NULL ? why->text : "");
 	struct daemon_reseal_run run = r->now;
 	pthread_mutex_unlock(&r->lock);
-	if (!store_change(r->store, record, &run, NULL, &err)) {
+	bool stored = store_run(r, &run, record_end, &err);
+	if (!stored) {
 		log_error("the end of sealing again could not be recorded", LOG_ERR(&err));
 		if (why == NULL) {
 			(void)snprintf(run.error, sizeof(run.error), "%s", err.text);
@@ -113,7 +220,9 @@ static void end(struct daemon_reseal *r, const struct reseal_count *count, const
 		 LOG_INT("items", run.done), LOG_INT("resealed", run.resealed),
 		 LOG_INT("failed", run.failed), LOG_TEXT("err", run.error));
 	pthread_mutex_lock(&r->lock);
-	r->last = run;
+	if (!stored) {
+		r->ended = run;
+	}
 	r->running = false;
 	pthread_mutex_unlock(&r->lock);
 }
@@ -135,6 +244,10 @@ static void *run_thread(void *user)
 	pthread_mutex_unlock(&r->lock);
 	ok = ok && go_through(r, true, &count, &err) &&
 	     (!new_data_keys || r->new_data_keys(r->user, true, &count, &err));
+	if (!ok && r->lost) {
+		(void)err_set(&err, ERR_CONFLICT,
+			      "stopped half way, because another run began meanwhile");
+	}
 	end(r, &count, ok ? NULL : &err);
 	return NULL;
 }
@@ -155,10 +268,51 @@ static bool start_thread(struct daemon_reseal *r, struct err *err)
 	return true;
 }
 
+/* What a run said last before it was killed, with its end. */
+static void add_end(const struct json *progress, struct buf *last)
+{
+	static const char *const same[] = {"started",  "node",     "newDataKeys", "itemsDone",
+					   "itemsAll", "resealed", "failed"};
+	struct jsonw w = jsonw_to(last);
+
+	jsonw_object(&w);
+	for (size_t i = 0; i < COUNT(same); i++) {
+		jsonw_key(&w, same[i]);
+		jsonw_tree(&w, json_get(progress, same[i]));
+	}
+	jsonw_key_time_ms(&w, "ended", clock_unix_ms());
+	jsonw_key_text(&w, "error", "stopped half way, because the program was killed");
+	jsonw_key(&w, "failures");
+	jsonw_array(&w);
+	jsonw_array_end(&w);
+	jsonw_object_end(&w);
+}
+
+static bool end_orphan(struct daemon_reseal *r, struct err *err)
+{
+	AUTO_BUF struct buf progress = BUF(RESEAL_TEXT_MAX), last = BUF(RESEAL_TEXT_MAX);
+	AUTO(json_free) struct json *json = NULL;
+	bool found;
+
+	if (!reseal_lease_orphan(r->store, store_node(r->store), &progress, &found, err)) {
+		return false;
+	}
+	if (!found || !json_parse(buf_str(&progress), RESEAL_TEXT_MAX, &json, err)) {
+		return !found;
+	}
+	add_end(json, &last);
+	return reseal_lease_set_last(r->store, buf_str(&last), err);
+}
+
 void daemon_reseal_open(struct daemon_reseal *r)
 {
+	struct err err;
+
 	pthread_mutex_init(&r->lock, NULL);
 	r->opened = true;
+	if (!end_orphan(r, &err)) {
+		log_error("how sealing again ended is not known", LOG_ERR(&err));
+	}
 }
 
 void daemon_reseal_stop(struct daemon_reseal *r)
@@ -190,36 +344,19 @@ void daemon_reseal_close(struct daemon_reseal *r)
 
 /* ---- the answers ---- */
 
-static void add_run(struct jsonw *w, const char *key, const struct daemon_reseal_run *run)
+static void add_text(struct jsonw *w, const char *key, struct str text)
 {
 	jsonw_key(w, key);
-	if (run->started == 0) {
+	if (text.len > 0) {
+		jsonw_raw(w, text);
+	} else {
 		jsonw_null(w);
-		return;
 	}
-	jsonw_object(w);
-	jsonw_key_time_ms(w, "started", run->started);
-	jsonw_key_bool(w, "newDataKeys", run->new_data_keys);
-	jsonw_key_int(w, "itemsDone", (int64_t)run->done);
-	jsonw_key_int(w, "itemsAll", (int64_t)run->all);
-	jsonw_key_int(w, "resealed", (int64_t)run->resealed);
-	jsonw_key_int(w, "failed", (int64_t)run->failed);
-	if (run->ended > 0) {
-		jsonw_key_time_ms(w, "ended", run->ended);
-		jsonw_key_text(w, "error", run->error);
-		jsonw_key(w, "failures");
-		jsonw_array(w);
-		for (size_t i = 0; i < run->n_failures; i++) {
-			jsonw_str(w, str_of(run->failures[i]));
-		}
-		jsonw_array_end(w);
-	}
-	jsonw_object_end(w);
 }
 
-/* `count`: NULL while it runs. */
-static void answer(struct http_call *call, const struct reseal_count *count,
-		   const struct daemon_reseal_run *now, const struct daemon_reseal_run *last)
+/* `count`: NULL while one runs. */
+static void answer(struct http_call *call, const struct reseal_count *count, struct str progress,
+		   struct str last)
 {
 	struct jsonw w = jsonw_to(&call->out);
 
@@ -231,40 +368,65 @@ static void answer(struct http_call *call, const struct reseal_count *count,
 		jsonw_key_int(&w, "failed", (int64_t)count->failed);
 	}
 	jsonw_key_bool(&w, "done", count != NULL && count->under_old + count->failed == 0);
-	add_run(&w, "progress", now);
-	add_run(&w, "last", last);
+	add_text(&w, "progress", progress);
+	add_text(&w, "last", last);
 	jsonw_object_end(&w);
+}
+
+/* Of this process's run, which knows more than the row; false when none runs. */
+static bool own_progress(struct daemon_reseal *r, struct buf *text)
+{
+	pthread_mutex_lock(&r->lock);
+	bool running = r->running;
+	struct daemon_reseal_run now = r->now;
+	pthread_mutex_unlock(&r->lock);
+	if (running) {
+		now.ended = 0; /* until its row is written */
+		text_of(r, &now, text);
+	}
+	return running;
+}
+
+static bool look(struct daemon_reseal *r, struct http_call *call, struct reseal_state *state,
+		 struct err *err)
+{
+	struct reseal_count count = {0};
+	AUTO_BUF struct buf mine = BUF(RESEAL_TEXT_MAX);
+	bool own = own_progress(r, &mine);
+
+	if (!(own || settle(r, err)) || !reseal_lease_read(r->store, clock_unix_ms(), state, err)) {
+		return false;
+	}
+	bool running = own || state->runs;
+	if (!running && !go_through(r, false, &count, err)) {
+		return false;
+	}
+	struct str progress = own ? buf_str(&mine) : buf_str(&state->progress);
+	answer(call, running ? NULL : &count, running ? progress : STR_NONE, buf_str(&state->last));
+	return true;
 }
 
 static void show(struct daemon_reseal *r, struct http_call *call)
 {
-	struct daemon_reseal_run now = {0};
-	struct reseal_count count = {0};
+	struct reseal_state state;
 	struct err err;
 
-	pthread_mutex_lock(&r->lock);
-	bool running = r->running;
-	struct daemon_reseal_run last = r->last;
-	if (running) {
-		now = r->now;
-		now.ended = 0; /* until its row is written */
-	}
-	pthread_mutex_unlock(&r->lock);
-	if (!running && !go_through(r, false, &count, &err)) {
+	reseal_state_init(&state);
+	if (look(r, call, &state, &err)) {
+		http_answer_json(call, 200);
+	} else {
 		http_problem_err(call, &err);
-		return;
 	}
-	answer(call, running ? NULL : &count, &now, &last);
-	http_answer_json(call, 200);
+	reseal_state_fini(&state);
 }
 
 /* By the one who set `running`: nobody else comes here before it is taken back. */
 static bool start(struct daemon_reseal *r, const struct daemon_reseal_run *run, struct err *err)
 {
 	const struct reseal_count nothing = {.items = 0};
-	struct daemon_reseal_run first = *run;
-
-	if (!store_change(r->store, record, &first, NULL, err)) {
+	r->lost = false;
+	r->renewed = clock_now();
+	if (!settle(r, err) || !store_run(r, run, record_start, err)) {
 		pthread_mutex_lock(&r->lock);
 		r->running = false;
 		pthread_mutex_unlock(&r->lock);
@@ -275,6 +437,16 @@ static bool start(struct daemon_reseal *r, const struct daemon_reseal_run *run, 
 		return false;
 	}
 	return true;
+}
+
+static void name_lease(struct daemon_reseal_run *run)
+{
+	uint8_t id[RESEAL_ID_MAX / 2];
+
+	random_bytes(id, sizeof(id));
+	for (size_t i = 0; i < sizeof(id); i++) {
+		(void)snprintf(run->lease + 2 * i, 3, "%02x", id[i]);
+	}
 }
 
 static void post(struct daemon_reseal *r, struct http_call *call,
@@ -301,7 +473,8 @@ static void post(struct daemon_reseal *r, struct http_call *call,
 
 		jsonw_object(&w);
 		jsonw_key_bool(&w, "running", true);
-		add_run(&w, "progress", run);
+		jsonw_key(&w, "progress");
+		write_run(&w, store_node(r->store), run);
 		jsonw_object_end(&w);
 		http_answer_field(call, "location", STR(PATH));
 		http_answer_json(call, 202);
@@ -324,6 +497,7 @@ void daemon_reseal_answer(struct daemon_reseal *r, struct http_call *call, bool 
 		return;
 	}
 	struct daemon_reseal_run run = {.started = clock_unix_ms(), .new_data_keys = anew};
+	name_lease(&run);
 	if (!str_copy(who, run.who, sizeof(run.who)) ||
 	    !str_copy(from, run.from, sizeof(run.from))) {
 		http_problem(call, 400, "the name of the caller is too long");

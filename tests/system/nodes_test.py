@@ -1,10 +1,12 @@
 """Two nodes of the cloud side on one PostgreSQL: what is one for both, and how soon."""
 import os
 import shutil
+import signal
 import threading
 import time
 import urllib.request
 
+from master_test import MASTER, Held
 from servers import Postgres
 from stage import Program, ProxyClient, Rest, equal, expect, free_ports, wait_for
 from tunnel_test import upgrade
@@ -93,6 +95,35 @@ def case_one_authority(world):
             for port in (world.ports.console, world.two.ports.console)]
     equal(keys[0], keys[1], "keys of tokens")
 
+
+
+def case_one_reseal(world):
+    """sealing again is one run for all nodes: each shows it, refuses another, and knows its end, also after a restart"""
+    held, two = Held(world.console), world.two.console
+    held.call("GET", MASTER)  # its handshake
+    keyds = world.cloud.named("drawbridge-keyd")
+    for pid in keyds:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        begun = held.call("POST", MASTER)
+        equal(begun.status, 202, begun)
+        other = two.call("POST", MASTER)
+        equal((other.status, "on node one" in other.json()["detail"]), (409, True), other)
+        seen = two.must("GET", MASTER).json()
+        started = begun.json()["progress"]["started"]
+        equal((seen["running"], seen["progress"]["node"], seen["progress"]["started"]), (True, "one", started), seen)
+    finally:
+        for pid in keyds:
+            os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: not two.must("GET", MASTER).json()["running"], "the end of the run", 60)
+    world.two.program.stop()
+    world.two.start().ready()
+    for rest in (two, world.console):
+        last = rest.must("GET", MASTER).json()["last"]
+        equal((last["started"], last["node"], last["error"]), (started, "one", ""), last)
+    equal(two.call("POST", MASTER).status, 202, "the next run, on the other node")
+    wait_for(lambda: not world.console.must("GET", MASTER).json()["running"], "its end", 60)
+    equal(world.console.must("GET", MASTER).json()["last"]["node"], "two", "the last run")
 
 def case_tokens_of_the_other(world):
     """a token of one node is taken by the other, which says 503 as long as it has no tunnel"""
