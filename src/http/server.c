@@ -51,6 +51,8 @@ bool http_server_new(struct loop *l, const struct http_server_settings *settings
 	use_default(&s->settings.head_timeout, SEC(10));
 	use_default(&s->settings.body_timeout, SEC(30));
 	use_default(&s->settings.idle_timeout, SEC(75));
+	s->settings.bodies_max =
+		settings->bodies_max > 0 ? settings->bodies_max : HTTP_SERVER_BODIES_MAX;
 	if (!take_tables(s, err)) {
 		return false;
 	}

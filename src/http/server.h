@@ -54,6 +54,10 @@ enum {
 	HTTP_SERVER_BODY_MAX = 1024 * 1024,
 	HTTP_SERVER_ANSWER_MAX = 64 * 1024 * 1024, /* a handler that writes more is answered 500 */
 	HTTP_SERVER_ARENA_MAX = 4 * 1024 * 1024,   /* of a call */
+	/* Of the bodies of all requests together: they are read before anybody knows who sends
+	 * them. Beyond it the one that is under way for the longest is answered 503, counted. */
+	HTTP_SERVER_BODIES_MAX = 128 * 1024 * 1024,
+	HTTP_SERVER_BODY_SMALL = 16 * 1024, /* shorter ones, such as logins, are never refused so */
 	HTTP_PARAMS_MAX = 8,
 	/* Bytes a second on the average, beyond body_timeout, in which a body must come: one that
 	 * drips, a byte every half minute, would keep its connection for ever. */
@@ -126,6 +130,7 @@ struct http_server_settings {
 	msec_t head_timeout; /* whole head, from the first byte (slow headers): 10 s */
 	msec_t body_timeout; /* between two reads of a body: 30 s */
 	msec_t idle_timeout; /* keep-alive: 75 s */
+	size_t bodies_max;   /* 0: HTTP_SERVER_BODIES_MAX */
 };
 
 NODISCARD bool http_server_new(struct loop *l, const struct http_server_settings *settings,

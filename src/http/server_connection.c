@@ -8,11 +8,18 @@ static void on_stream(struct stream *stream, enum stream_event event, void *user
 
 /* ---- life ---- */
 
+void connection_drop_body(struct connection *c)
+{
+	c->server->held -= c->held;
+	c->held = 0;
+	buf_fini(&c->body_bytes);
+}
+
 static void forget_request(struct connection *c)
 {
 	json_free(TAKE(c->call.json));
 	buf_fini(&c->call.out);
-	buf_fini(&c->body_bytes);
+	connection_drop_body(c);
 	h1_body_fini(&c->body);
 	arena_free(TAKE(c->arena));
 	c->call = (struct http_call){0};

@@ -34,6 +34,7 @@ struct http_server {
 	struct connection *connections; /* all that live, also those whose job still runs */
 	struct server_counters counters;
 	struct loop_task death;
+	size_t held; /* bytes of all bodies */
 	bool closing;
 };
 
@@ -68,6 +69,7 @@ struct connection {
 	struct http_path path;
 	struct h1_body body;
 	struct buf body_bytes;
+	size_t held; /* bytes of the body, while they count in the server's */
 	struct http_call call;
 };
 
@@ -84,6 +86,7 @@ void connection_refuse_and_count(struct connection *c, unsigned status, const ch
 bool connection_read_head(struct connection *c);
 bool connection_read_body(struct connection *c);
 void connection_prepare_call(struct connection *c);
+void connection_drop_body(struct connection *c);
 void server_connection_gone(struct http_server *s); /* one less: perhaps the last */
 void http_openapi_write(const struct http_route *const *tables, const char *title,
 			struct buf *json);

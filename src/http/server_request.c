@@ -54,6 +54,40 @@ static void wait_for_body(struct connection *c)
 	connection_arm(c, left < pause ? left : pause, on_slow_body);
 }
 
+/* Of those that somebody is still sending, and that are no trifle. */
+static struct connection *longest_on_its_way(const struct http_server *s)
+{
+	struct connection *longest = NULL;
+
+	for (struct connection *c = s->connections; c != NULL; c = c->next) {
+		if (c->state == CONNECTION_BODY && c->held >= HTTP_SERVER_BODY_SMALL &&
+		    (longest == NULL || c->body_begun <= longest->body_begun)) {
+			longest = c;
+		}
+	}
+	return longest;
+}
+
+/* False: this one had to give way. */
+static bool hold_body(struct connection *c, size_t n)
+{
+	struct http_server *s = c->server;
+	struct connection *longest;
+
+	c->held += n;
+	s->held += n;
+	while (s->held > s->settings.bodies_max && (longest = longest_on_its_way(s)) != NULL) {
+		connection_drop_body(longest);
+		connection_refuse_and_count(longest, 503,
+					    "too many bodies are on their way, and this one for "
+					    "the longest (limit): send it again");
+		if (longest == c) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static void refuse_length(struct connection *c)
 {
 	char why[96];
@@ -70,8 +104,12 @@ bool connection_read_body(struct connection *c)
 		struct str data = STR_NONE;
 		size_t used = 0;
 		enum h1_outcome outcome = h1_body_read(&c->body, in, &used, &data, &err);
+		size_t before = c->body_bytes.len;
 		buf_add_str(&c->body_bytes, data);
 		stream_consume(c->stream, used);
+		if (!hold_body(c, c->body_bytes.len - before)) {
+			return true;
+		}
 		if (outcome == H1_BAD) {
 			connection_refuse_and_count(c, 400, err.text);
 			return true;

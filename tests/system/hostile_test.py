@@ -4,6 +4,7 @@ import ssl
 import time
 
 from stage import Rest, equal, expect, raw_exchange
+from world import ADMIN
 
 
 def scene(world):
@@ -103,3 +104,32 @@ def case_slow_head(world):
     expect(time.monotonic() - begun < 10, "the limit of the settings was not obeyed")
     for s in slow:
         s.close()
+
+
+HELD = 60                # uploads that lack their last bytes
+BODY = 4 * 1024 * 1024   # as long as one may be
+BODIES = 32              # as many as the server holds: 128 MiB
+
+
+def hold(port):
+    """An upload of nobody's that does not end."""
+    sock = context().wrap_socket(socket.create_connection(("127.0.0.1", port), 20))
+    sock.settimeout(60)
+    sock.sendall(b"POST /api/v1/KeystoreResources HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % BODY)
+    sock.sendall(bytes(BODY - 65536))
+    return sock
+
+
+def case_unfinished_bodies(world):
+    """of uploads of nobody's that do not end the server holds a bounded part, and a real one gets through"""
+    held = [hold(world.ports.console) for _ in range(HELD)]
+    try:
+        for number, sock in enumerate(held[:HELD - BODIES - 1]):
+            seen = sock.recv(100)
+            expect(seen.startswith(b"HTTP/1.1 503"), f"upload {number} is held still, or answered {seen!r}")
+        answer = Rest(world.ports.console, ADMIN, world.cloud_password).call(
+            "POST", "/api/drawbridge/v1/users", {"name": "x" * 70000})
+        expect(answer.status in (400, 413), f"a real request: {answer.status} {answer.text[:200]}")
+    finally:
+        for sock in held:
+            sock.close()

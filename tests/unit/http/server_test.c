@@ -70,6 +70,7 @@ static void huge(struct http_call *call)
 static const struct http_route routes[] = {
 	{.method = "POST", .pattern = "/echo", .handler = echo, .body_max = 100},
 	{.method = "POST", .pattern = "/big", .handler = echo},
+	{.method = "POST", .pattern = "/upload", .handler = echo, .body_max = 1 << 20},
 	{.method = "GET", .pattern = "/items/{id}", .handler = item},
 	{.method = "GET", .pattern = "/secret", .handler = echo, .roles = 1},
 	{.method = "GET", .pattern = "/up", .handler = upgrade},
@@ -118,7 +119,8 @@ static void start(struct stage *s)
 						.jobs = s->jobs,
 						.authorize = authorize,
 						.render_error = render_error,
-						.title = "Unit"};
+						.title = "Unit",
+						.bodies_max = 100000};
 	assert_ok(http_server_new(s->loop, &settings, &s->server, &err), &err);
 	assert_ok(http_server_listen(s->server, "127.0.0.1:0", NULL, NULL, &s->port, &err), &err);
 	dial(s);
@@ -168,6 +170,54 @@ static void expect_eof(struct stage *s)
 		turn(s);
 	}
 	assert_true(s->eof);
+}
+
+/* 60 KB of an upload of 65 KB; the fd stays with the caller. */
+static int send_most(struct stage *s)
+{
+	static const char head[] = "POST /upload HTTP/1.1\r\nHost: a\r\n"
+				   "Content-Length: 65000\r\n\r\n";
+	static char piece[60000];
+
+	say(s, head);
+	for (size_t sent = 0; sent < sizeof(piece);) {
+		ssize_t n = send(s->fd, piece + sent, sizeof(piece) - sent,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		sent += n > 0 ? (size_t)n : 0;
+		loop_turn(s->loop, 1);
+	}
+	for (int i = 0; i < 20; i++) {
+		loop_turn(s->loop, 1);
+	}
+	return TAKE_FD(s->fd);
+}
+
+TEST(of_bodies_that_do_not_end_the_longest_gives_way)
+{
+	static char rest[5001];
+	struct stage s;
+
+	start(&s);
+	int first = send_most(&s);
+	loop_clock_set(s.loop, 1010);
+	dial(&s);
+	int second = send_most(&s); /* 120 KB of 100 KB: the first one had to go */
+	s.fd = first;
+	expect(&s, "503 ");
+	expect(&s, "send it again");
+	expect_eof(&s);
+	assert_int_equal(http_server_count(s.server).overload, 1);
+	close_fd(first);
+	dial(&s);
+	say(&s, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nsmall");
+	expect(&s, "small");
+	close_fd(s.fd);
+	s.fd = second;
+	buf_reset(&s.seen);
+	memset(rest, 'x', sizeof(rest) - 1);
+	say(&s, rest);
+	expect(&s, "200 OK");
+	stop(&s);
 }
 
 TEST(requests_on_one_connection_are_answered_in_order)
@@ -438,6 +488,7 @@ TEST(the_description_is_served)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(requests_on_one_connection_are_answered_in_order),
+	cmocka_unit_test(of_bodies_that_do_not_end_the_longest_gives_way),
 	cmocka_unit_test(head_tells_the_length_and_sends_nothing),
 	cmocka_unit_test(a_client_that_waits_for_100_gets_it),
 	cmocka_unit_test(what_is_not_there_and_what_is_not_served_are_told_apart),
