@@ -18,7 +18,7 @@ static bool open_database(const char *named, struct store **out, struct err *err
 	struct str name = str_of(named);
 
 	if (str_starts(name, STR("postgresql://")) || str_starts(name, STR("postgres://"))) {
-		return store_open(named, CONNECTIONS, out, err);
+		return store_open_to_read(named, CONNECTIONS, out, err);
 	}
 	if (str_starts(name, STR("sqlite:"))) {
 		named += strlen("sqlite:");
@@ -27,7 +27,7 @@ static bool open_database(const char *named, struct store **out, struct err *err
 		return err_errno(err, ERR_CONFIG, "%s", named);
 	}
 	(void)snprintf(url, sizeof(url), "sqlite:%s", named);
-	return store_open(url, CONNECTIONS, out, err);
+	return store_open_to_read(url, CONNECTIONS, out, err);
 }
 
 /* One node's chain of denied attempts, and what the anchor says of it. */
@@ -252,19 +252,29 @@ static bool compare_anchor(struct cli_run *run, struct comparison *c, int64_t ro
 	return true;
 }
 
+static bool explain(struct err *err)
+{
+	struct str text = str_of(err->text);
+	bool foreign = str_contains(text, STR("no such table")) ||
+		       str_contains(text, STR("does not exist")); /* of PostgreSQL */
+
+	return foreign ? err_wrap(err, "this is no database of Drawbridge") : false;
+}
+
 bool cli_audit_verify(struct cli_run *run, struct err *err)
 {
 	AUTO(store_close) struct store *s = NULL;
 	struct comparison c = {.s = NULL};
 	int64_t rows = 0, head = 0;
 
-	if (!open_database(cli_value(run, "DATABASE"), &s, err) ||
-	    !store_verify_audit(s, &rows, err) || !store_head(s, &head, err)) {
+	if (!open_database(cli_value(run, "DATABASE"), &s, err)) {
 		return false;
 	}
 	c.s = s;
-	if (!read_nodes(&c, err)) {
-		return false;
+	if (!store_verify_audit(s, &rows, err) || !store_head(s, &head, err) ||
+	    !read_nodes(&c, err)) {
+		free(c.nodes);
+		return explain(err);
 	}
 	if (!cli_wants_json(&run->parsed->settings)) {
 		buf_addf(&run->out,

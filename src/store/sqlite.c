@@ -167,6 +167,9 @@ static bool configure(struct db *db, struct err *err)
 	sqlite3_busy_timeout(handle(db), STORE_TAKE_WAIT_MS);
 	sqlite3_db_config(handle(db), SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(handle(db), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	if (db->store->is_only_read) {
+		return sqlite_exec(db, "PRAGMA query_only=ON; PRAGMA cell_size_check=ON;", err);
+	}
 	return sqlite_exec(db,
 			   "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
 			   "PRAGMA foreign_keys=ON; PRAGMA cell_size_check=ON;"
@@ -174,15 +177,51 @@ static bool configure(struct db *db, struct err *err)
 			   err);
 }
 
+/*
+ * Without a -wal nobody has it open, and SQLite would want to make one even for a reader: told that
+ * the file does not change, it does not.
+ */
+static void write_uri(const char *path, struct buf *uri)
+{
+	AUTO_BUF struct buf wal = BUF(KIB(8));
+
+	buf_addf(&wal, "%s-wal", path);
+	bool is_open = wal.at != NULL && access(wal.at, F_OK) == 0;
+	buf_add_str(uri, STR("file:"));
+	for (const char *c = path; *c != '\0'; c++) {
+		if (*c == '?' || *c == '#' || *c == '%') {
+			buf_addf(uri, "%%%02X", (unsigned char)*c);
+		} else {
+			buf_add_c(uri, *c);
+		}
+	}
+	buf_add_str(uri, is_open ? STR("?mode=ro") : STR("?immutable=1"));
+}
+
+static int open_file(struct store *s, sqlite3 **opened, struct err *err)
+{
+	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+	AUTO_BUF struct buf uri = BUF(KIB(16));
+
+	if (!s->is_only_read) {
+		return make_file(s->path, err)
+			       ? sqlite3_open_v2(s->path, opened, flags | SQLITE_OPEN_READWRITE,
+						 NULL)
+			       : -1;
+	}
+	write_uri(s->path, &uri);
+	return sqlite3_open_v2(uri.at, opened, flags | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI,
+			       NULL);
+}
+
 static bool sqlite_connect(struct db *db, struct err *err)
 {
 	sqlite3 *opened = NULL;
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+	int code = open_file(db->store, &opened, err);
 
-	if (!make_file(db->store->path, err)) {
+	if (code < 0) { /* err says why */
 		return false;
 	}
-	int code = sqlite3_open_v2(db->store->path, &opened, flags, NULL);
 	if (code != SQLITE_OK) {
 		fail(db, code, err);
 		sqlite3_close(opened);

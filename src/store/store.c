@@ -33,7 +33,8 @@ static bool choose_dialect(struct store *s, const char *url, struct err *err)
 		       "database: want \"sqlite:/path/file.db\" or \"postgresql://…\"");
 }
 
-bool store_open(const char *url, unsigned connections, struct store **out, struct err *err)
+static bool open_store(const char *url, unsigned connections, bool to_read, struct store **out,
+		       struct err *err)
 {
 	AUTO(store_close) struct store *s = NEW(struct store);
 
@@ -46,6 +47,7 @@ bool store_open(const char *url, unsigned connections, struct store **out, struc
 	pthread_cond_init(&s->freed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	s->url = must_strdup(url);
+	s->is_only_read = to_read;
 	store_set_node(s, "local");
 	if (!choose_dialect(s, url, err)) {
 		return false;
@@ -63,6 +65,16 @@ bool store_open(const char *url, unsigned connections, struct store **out, struc
 	store_give(s, db);
 	*out = TAKE(s);
 	return true;
+}
+
+bool store_open(const char *url, unsigned connections, struct store **out, struct err *err)
+{
+	return open_store(url, connections, false, out, err);
+}
+
+bool store_open_to_read(const char *url, unsigned connections, struct store **out, struct err *err)
+{
+	return open_store(url, connections, true, out, err);
 }
 
 static void disconnect(struct db *db)

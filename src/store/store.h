@@ -31,6 +31,12 @@ enum {
  */
 NODISCARD bool store_open(const char *url, unsigned connections, struct store **out,
 			  struct err *err);
+/*
+ * To look only: the file, its folder and the disk may be read-only, and nothing is changed or made.
+ * A SQLite file without a -wal beside it is taken as one that nobody writes meanwhile.
+ */
+NODISCARD bool store_open_to_read(const char *url, unsigned connections, struct store **out,
+				  struct err *err);
 void store_close(struct store *s);
 DEFINE_AUTO(store_close, struct store *)
 bool store_is_postgresql(const struct store *s);

@@ -76,6 +76,7 @@ struct store {
 	const struct dialect *dialect;
 	char *url;  /* with a password perhaps: never shown */
 	char *path; /* SQLite: the file */
+	bool is_only_read;
 	char node[128];
 	pthread_mutex_t lock; /* taken flags */
 	pthread_cond_t freed;

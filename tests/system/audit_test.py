@@ -87,6 +87,17 @@ def case_whole(world):
         equal(done.returncode, 0, done.stderr)
     equal(verify(world, "/nowhere/at/all.db").returncode, 2, "a database that is not there")
     expect(not os.path.exists("/nowhere/at/all.db"), "it made an empty one")
+    if world.postgres:
+        return
+    path = copy_of(world, "evidence")
+    os.chmod(path, 0o400)
+    before = (sorted(os.listdir(os.path.dirname(path))), os.stat(path).st_mtime_ns)
+    equal(verify(world, path).returncode, 0, "a copy that is only read")
+    equal((sorted(os.listdir(os.path.dirname(path))), os.stat(path).st_mtime_ns), before, "verifying changed it")
+    with open(path + ".empty", "w"):
+        pass
+    expect("no database of Drawbridge" in verify(world, path + ".empty").stderr, "an empty file")
+    equal(os.path.getsize(path + ".empty"), 0, "its size")
 
 
 def case_changed(world):

@@ -1,6 +1,8 @@
 #include "store/store.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -373,6 +375,18 @@ static void connections_that_are_all_taken_are_waited_for(void **state)
 
 /* ---- files ---- */
 
+static bool put_much(struct db *db, void *user, struct err *err)
+{
+	int64_t *id = user;
+
+	for (int i = 0; i < 5000; i++) {
+		if (!put(db, ++*id, i, err)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static void fill(const char *path, const char *text, size_t times)
 {
 	FILE *f = fopen(path, "w");
@@ -419,6 +433,44 @@ static void a_damaged_page_is_found_at_the_start(void **state)
 	assert_non_null(strstr(err.text, "is damaged"));
 }
 
+static size_t files_in_folder_of(const char *path)
+{
+	AUTO_FREE char *copy = must_strdup(path);
+	DIR *folder = opendir(dirname(copy));
+	size_t n = 0;
+
+	assert_non_null(folder);
+	while (readdir(folder) != NULL) {
+		n++;
+	}
+	closedir(folder);
+	return n;
+}
+
+static void a_reader_changes_and_makes_nothing(void **state)
+{
+	struct database *d = *state;
+	struct store *reader;
+	struct err err;
+	int64_t id = 7;
+
+	make_table(d);
+	assert_ok(store_open_to_read(d->url, 2, &reader, &err), &err); /* beside its owner */
+	assert_int_equal(count_of(reader), 1);
+	assert_false(store_tx(reader, put_much, &id, &err));
+	store_close(reader);
+	store_close(d->store);
+	d->store = NULL;
+	assert_int_equal(0, chmod(d->path, 0400));
+	size_t before = files_in_folder_of(d->path);
+	assert_ok(store_open_to_read(d->url, 2, &reader, &err), &err);
+	assert_int_equal(count_of(reader), 1);
+	assert_int_equal(files_in_folder_of(d->path), before);
+	store_close(reader);
+	assert_int_equal(files_in_folder_of(d->path), before);
+	assert_false(store_open_to_read("sqlite:/nonexistent/x.db", 1, &reader, &err));
+}
+
 static void the_file_is_the_owners_alone(void **state)
 {
 	struct database *d = *state;
@@ -439,18 +491,6 @@ static void a_folder_that_does_not_exist_is_named(void **state)
 	assert_non_null(strstr(err.text, "/nonexistent/dir/x.db"));
 	assert_false(store_open("mysql://x", 1, &s, &err));
 	assert_int_equal(err.kind, ERR_CONFIG);
-}
-
-static bool put_much(struct db *db, void *user, struct err *err)
-{
-	int64_t *id = user;
-
-	for (int i = 0; i < 5000; i++) {
-		if (!put(db, ++*id, i, err)) {
-			return false;
-		}
-	}
-	return true;
 }
 
 /* The limit of the file's size stands for the disk: both end in a write that is refused. */
@@ -520,6 +560,7 @@ int main(void)
 		ON_BOTH(connections_that_are_all_taken_are_waited_for),
 		ON_SQLITE(a_file_that_is_no_database_is_refused_with_the_next_step),
 		ON_SQLITE(a_damaged_page_is_found_at_the_start),
+		ON_SQLITE(a_reader_changes_and_makes_nothing),
 		ON_SQLITE(the_file_is_the_owners_alone),
 		ON_SQLITE(a_folder_that_does_not_exist_is_named),
 		ON_SQLITE(a_full_disk_is_an_error_and_what_was_there_stays),
