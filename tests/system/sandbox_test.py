@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 
+from crash import lives
 from stage import ProxyClient, equal, expect, free_ports, wait_for
 from world import CLOUD, SANITIZER, setup_code
 
@@ -136,7 +137,7 @@ def case_server_drops_root(world):
             expect(str(rows["Groups"]).split() in ([], [str(pwd.getpwnam(NOBODY).pw_gid)]), f"groups: {rows['Groups']}")
             equal(int(rows["CapEff"], 16), 0, "capabilities")
         os.kill(program.pid, signal.SIGKILL)  # the monitor: its server must not outlive it
-        wait_for(lambda: not os.path.exists(f"/proc/{server}"), "the server's end")
+        wait_for(lambda: not lives(server), "the server's end")
         program.process.wait()
         program = run(NOBODY)
         expect(program.running(), program.log())
