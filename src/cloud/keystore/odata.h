@@ -62,7 +62,7 @@ void odata_note_csr(const struct http_call *call, struct str alias); /* its key 
 void odata_note_denied(const struct http_call *call, enum keystore_outcome outcome,
 		       const char *reason);
 
-/* ---- entities (odata_entity.c) ---- */
+/* ---- entities (odata_set.c has the table, odata_entity.c writes) ---- */
 
 enum odata_set {
 	ODATA_ENTRIES,

@@ -1,4 +1,4 @@
-/* $metadata (EDMX of OData version 2): the entities of odata_entity.c, and what is only written. */
+/* $metadata (EDMX of OData version 2): the entities of odata_set.c, and what is only written. */
 #include "cloud/keystore/odata.h"
 
 static void add_type(struct buf *xml, const struct odata_set_row *set)
