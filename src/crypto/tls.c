@@ -170,6 +170,9 @@ void tls_engine_free(struct tls_engine *e)
 	if (e == NULL) {
 		return;
 	}
+	if (e->hello != NULL) {
+		tls_hello_end(e->hello); /* before what it lent to OpenSSL is freed */
+	}
 	SSL_free(e->ssl);
 	tls_hello_free(e->hello);
 	tls_config_unref(e->config);

@@ -6,8 +6,9 @@
 struct tls_hello {
 	const struct tls_config *config; /* the engine's */
 	struct tls_trust trust;
-	bool held; /* trust.release is due */
-	char *why; /* of a refusal; NULL: none */
+	STACK_OF(X509_NAME) * names; /* what OpenSSL sends, while the trust is held; or NULL */
+	bool held;                   /* trust.release is due */
+	char *why;                   /* of a refusal; NULL: none */
 };
 
 enum {
@@ -37,54 +38,21 @@ static struct str name_of(SSL *ssl)
 
 /* ---- acceptable CA names ---- */
 
-static void free_names(STACK_OF(X509_NAME) * names)
+/*
+ * A help for clients that have several certificates; no list says "any". The list is OpenSSL's, the
+ * names in it are lent by the trust: it is emptied before the trust is let go (forget_names).
+ */
+static void name_issuers(SSL *ssl, struct tls_hello *h)
 {
-	sk_X509_NAME_pop_free(names, X509_NAME_free);
-}
-DEFINE_AUTO(free_names, STACK_OF(X509_NAME) *)
-
-struct names {
-	STACK_OF(X509_NAME) * list;
-	struct str last; /* anchors of one name follow each other */
-	size_t bytes;
-	bool failed;
-};
-
-static bool add_name(struct str der, void *to)
-{
-	struct names *n = to;
-	struct str name;
-
-	if (!cert_subject(der, &name) || str_eq(name, n->last)) {
-		return true;
-	}
-	n->last = name;
-	n->bytes += name.len + 2;
-	const unsigned char *at = (const unsigned char *)name.at;
-	AUTO(X509_NAME_free)
-	X509_NAME *parsed =
-		n->bytes <= TLS_CA_NAMES_MAX ? d2i_X509_NAME(NULL, &at, (long)name.len) : NULL;
-	if (parsed == NULL || sk_X509_NAME_push(n->list, parsed) <= 0) {
-		n->failed = true;
-		return false;
-	}
-	(void)TAKE(parsed);
-	return true;
+	h->names = tls_anchors_names(h->trust.anchors);
+	SSL_set0_CA_list(ssl, h->names);
 }
 
-/* A help for clients that have several certificates; an empty list says "any". */
-static void name_issuers(SSL *ssl, const struct tls_trust *t)
+static void forget_names(struct tls_hello *h)
 {
-	AUTO(free_names) STACK_OF(X509_NAME) *list = sk_X509_NAME_new_null();
-	struct names n = {.list = list};
-
-	if (list == NULL || t->each == NULL) {
-		return;
-	}
-	t->each(t->user, add_name, &n);
-	ossl_forget();
-	if (!n.failed) {
-		SSL_set0_CA_list(ssl, TAKE(list));
+	if (h->names != NULL) {
+		sk_X509_NAME_zero(h->names);
+		h->names = NULL;
 	}
 }
 
@@ -116,7 +84,7 @@ static int on_hello(SSL *ssl, int *alert, UNUSED void *user)
 	SSL_set_verify(ssl,
 		       SSL_VERIFY_PEER | (h->trust.requires ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
 		       NULL);
-	name_issuers(ssl, &h->trust);
+	name_issuers(ssl, h);
 	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
@@ -145,7 +113,8 @@ static int on_verify(X509_STORE_CTX *ctx, UNUSED void *user)
 		X509_STORE_CTX_set_error(ctx, X509_V_ERR_OUT_OF_MEM);
 		return 0;
 	}
-	tls_gather(trusted, h->trust.find, h->trust.user, leaf, X509_STORE_CTX_get0_untrusted(ctx));
+	const struct tls_source from = {h->trust.anchors, h->trust.find, h->trust.user};
+	tls_gather(trusted, &from, leaf, X509_STORE_CTX_get0_untrusted(ctx));
 	if (tls_verify_with(ctx, trusted)) {
 		return 1;
 	}
@@ -208,11 +177,12 @@ struct tls_hello *tls_hello_new(SSL *ssl, const struct tls_config *c)
 
 void tls_hello_end(struct tls_hello *h)
 {
+	forget_names(h);
 	if (h->held && h->trust.release != NULL) {
 		h->trust.release(h->trust.user);
 	}
 	h->held = false;
-	h->trust.each = NULL;
+	h->trust.anchors = NULL;
 	h->trust.find = NULL;
 }
 

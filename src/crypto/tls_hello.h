@@ -9,14 +9,16 @@
  * a full handshake follows then. A session whose certificate has expired meanwhile, or without one
  * where it is required by now, is not resumed either.
  *
- * Nothing is kept per tenant: the anchors that could have issued the chain at hand are asked for by
- * the SHA-256 of their subject name, and become X509 objects for this handshake only. Any anchor
- * ends a chain, an intermediate or a client's own certificate too.
+ * What is kept per tenant is made when its anchors are published (crypto/tls_anchors.h): the names
+ * that are sent to clients and, of a tenant with few anchors, the certificates. Of one with many,
+ * those that could have issued the chain at hand are asked for by the SHA-256 of their subject
+ * name, and become X509 objects for this handshake only. Any anchor ends a chain, an intermediate
+ * or a client's own certificate too.
  *
  * A certificate that is presented must verify (chain, time, purpose clientAuth), else the handshake
  * fails with the alert that fits; none is fine unless required.
  */
-#include "base/str.h"
+#include "crypto/tls_anchors.h"
 
 enum {
 	TLS_CONTEXT = 32, /* bytes of a session id context; OpenSSL's most */
@@ -40,9 +42,10 @@ struct tls_trust {
 	bool asks;                    /* for a client certificate */
 	bool
 		requires; /* one; implies `asks` */
-	/* Calls back the DER of every anchor; NULL: there are none. */
-	void (*each)(void *user, tls_der_fn *fn, void *to);
-	/* Of those whose subject name's DER has this SHA-256. */
+	/* What was prepared of the anchors, lent until `release`; NULL: nothing was. */
+	const struct tls_anchors *anchors;
+	/* Calls back the DER of each anchor whose subject name's DER has this SHA-256; not called
+	 * when all of them are in `anchors`; NULL: there are none. */
 	void (*find)(void *user, const uint8_t subject_sha256[static 32], tls_der_fn *fn, void *to);
 	void (*release)(
 		void *user); /* when the handshake has ended, one way or the other; or NULL */

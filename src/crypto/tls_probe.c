@@ -76,7 +76,7 @@ static int on_verify(X509_STORE_CTX *ctx, UNUSED void *user)
 		return 0;
 	}
 	note_chain(p, sent);
-	tls_gather(trusted, p->find, p->user, leaf, sent);
+	tls_gather(trusted, &(struct tls_source){.find = p->find, .user = p->user}, leaf, sent);
 	if (tls_verify_with(ctx, trusted)) {
 		return 1;
 	}

@@ -25,7 +25,7 @@ static bool add_candidate(struct str der, void *to)
 	return sk_X509_num(c->certs) < TLS_CANDIDATES_MAX;
 }
 
-static void look_up(struct candidates *c, tls_find_fn *find, void *user, const X509_NAME *name)
+static void look_up(struct candidates *c, const struct tls_source *from, const X509_NAME *name)
 {
 	const unsigned char *der = NULL;
 	size_t len = 0;
@@ -41,24 +41,23 @@ static void look_up(struct candidates *c, tls_find_fn *find, void *user, const X
 		}
 	}
 	c->n++;
-	if (sk_X509_num(c->certs) < TLS_CANDIDATES_MAX) {
-		find(user, hash, add_candidate, c);
+	if (tls_anchors_are_read(from->read)) {
+		tls_anchors_find(from->read, hash, c->certs);
+	} else if (from->find != NULL && sk_X509_num(c->certs) < TLS_CANDIDATES_MAX) {
+		from->find(from->user, hash, add_candidate, c);
 	}
 }
 
-void tls_gather(STACK_OF(X509) * trusted, tls_find_fn *find, void *user, X509 *leaf,
+void tls_gather(STACK_OF(X509) * trusted, const struct tls_source *from, X509 *leaf,
 		STACK_OF(X509) * sent)
 {
 	struct candidates c = {.certs = trusted};
 
-	if (find == NULL) {
-		return;
-	}
-	look_up(&c, find, user, X509_get_issuer_name(leaf));
-	look_up(&c, find, user, X509_get_subject_name(leaf));
+	look_up(&c, from, X509_get_issuer_name(leaf));
+	look_up(&c, from, X509_get_subject_name(leaf));
 	for (int i = 0; i < sk_X509_num(sent) && i < CERT_CHAIN_MAX; i++) {
-		look_up(&c, find, user, X509_get_issuer_name(sk_X509_value(sent, i)));
-		look_up(&c, find, user, X509_get_subject_name(sk_X509_value(sent, i)));
+		look_up(&c, from, X509_get_issuer_name(sk_X509_value(sent, i)));
+		look_up(&c, from, X509_get_subject_name(sk_X509_value(sent, i)));
 	}
 	ossl_forget();
 }

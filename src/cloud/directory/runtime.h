@@ -4,12 +4,13 @@
  * cloud/keystore, read by cloud/relay, which never meet otherwise.
  *
  * Of each tenant: the generation, the anchors that are marked as trusted for inbound client
- * certificates, and whether a client certificate is required. No X509_STORE and no X509: an index
- * sorted by the SHA-256 of the subject name and the DER (spec/libraries.md: 10,000 entries in 2
- * ms).
+ * certificates, and whether a client certificate is required. No X509_STORE: an index sorted by the
+ * SHA-256 of the subject name and the DER (spec/libraries.md: 10,000 entries in 2 ms), and what
+ * handshakes would otherwise read out of it each time (crypto/tls_anchors.h, bounded per tenant).
  */
 #include "base/snapshot.h"
 #include "cloud/directory/actor.h"
+#include "crypto/tls_anchors.h"
 
 struct runtime_anchor {
 	uint8_t subject_sha256[32]; /* of the subject name's DER */
@@ -22,6 +23,7 @@ struct runtime_tenant {
 	bool requires_certificate;
 	size_t n_anchors;
 	struct runtime_anchor *anchors; /* sorted by subject_sha256 */
+	struct tls_anchors *prepared;   /* of them, for handshakes; NULL: nothing */
 };
 
 struct runtime_snapshot {

@@ -25,6 +25,7 @@ static void free_snapshot(struct snapshot *s)
 
 	for (size_t i = 0; i < snap->n; i++) {
 		free(snap->tenants[i].anchors);
+		tls_anchors_unref(snap->tenants[i].prepared);
 	}
 	free(snap->tenants);
 	free(snap);
@@ -64,6 +65,19 @@ static void copy_tenant(struct runtime_tenant *to, const struct runtime_tenant *
 {
 	*to = *from;
 	copy_anchors(to, from->anchors, from->n_anchors);
+	to->prepared = tls_anchors_ref(from->prepared);
+}
+
+static struct tls_anchors *prepare(const struct runtime_tenant *t)
+{
+	struct str *ders = NEW_ARRAY(struct str, t->n_anchors + 1);
+
+	for (size_t i = 0; i < t->n_anchors; i++) {
+		ders[i] = t->anchors[i].der;
+	}
+	struct tls_anchors *made = tls_anchors_new(ders, t->n_anchors);
+	free(ders);
+	return made;
 }
 
 /* ---- one tenant ---- */
@@ -152,6 +166,7 @@ static bool load_anchors(struct keystore *k, struct db *db, int64_t id, struct r
 		size_t n = take_good(&g, good, anchors);
 		qsort(anchors, n, sizeof(*anchors), by_subject);
 		copy_anchors(t, anchors, n);
+		t->prepared = prepare(t);
 	}
 	free(anchors);
 	free(good);

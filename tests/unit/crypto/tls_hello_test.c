@@ -58,15 +58,8 @@ struct tenant {
 	/* what was seen */
 	char name[64];
 	unsigned hellos, found, released;
+	struct tls_anchors *prepared; /* while a handshake holds it */
 };
-
-static void each_anchor(void *user, tls_der_fn *fn, void *to)
-{
-	const struct tenant *t = user;
-
-	for (size_t i = 0; i < t->n && fn(t->anchors[i], to); i++) {
-	}
-}
 
 static void find_anchor(void *user, const uint8_t subject_sha256[static 32], tls_der_fn *fn,
 			void *to)
@@ -91,6 +84,7 @@ static void released(void *user)
 	struct tenant *t = user;
 
 	t->released++;
+	tls_anchors_unref(TAKE(t->prepared));
 }
 
 static bool on_hello(struct str name, void *user, struct tls_trust *out)
@@ -115,7 +109,8 @@ static bool on_hello(struct str name, void *user, struct tls_trust *out)
 		requires
 	= t->
 		  requires;
-	out->each = each_anchor;
+	t->prepared = tls_anchors_new(t->anchors, t->n);
+	out->anchors = t->prepared;
 	out->find = find_anchor;
 	return true;
 }
@@ -458,6 +453,35 @@ static void names_are_sent_up_to_their_limit_then_none(UNUSED void **state)
 	free(t);
 }
 
+/* The names that OpenSSL sends are the trust's: neither outlives the other. */
+static void a_handshake_that_ends_half_way_gives_the_names_back(UNUSED void **state)
+{
+	struct tenant *t = acme(&root);
+	struct tls_config *config = config_of(t);
+	SSL_CTX *ctx = client_context();
+	AUTO_BUF struct buf to_client = BUF(MIB(1));
+	struct seen seen = {.alert = 0};
+	struct tls_engine *s = NULL;
+	struct err err = {0};
+	SSL *c = SSL_new(ctx);
+
+	SSL_set_app_data(c, &seen);
+	SSL_set_bio(c, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+	SSL_set_connect_state(c);
+	assert_int_equal(SSL_set_tlsext_host_name(c, "acme.relay.example"), 1);
+	assert_true(tls_engine_new(config, NULL, &s, &err));
+	(void)SSL_do_handshake(c);
+	carry(c, s, &to_client, &seen);
+	assert_int_equal(t->hellos, 1);
+	assert_int_equal(t->released, 0);
+	tls_engine_free(s);
+	assert_int_equal(t->released, 1);
+	SSL_free(c);
+	SSL_CTX_free(ctx);
+	tls_config_unref(config);
+	free(t);
+}
+
 static void candidates_of_one_name_are_limited(UNUSED void **state)
 {
 	struct tenant *t = acme(NULL);
@@ -650,6 +674,7 @@ int main(void)
 		cmocka_unit_test(without_a_name_nobody_is_asked),
 		cmocka_unit_test(a_name_that_the_hook_refuses_is_unrecognized),
 		cmocka_unit_test(names_are_sent_up_to_their_limit_then_none),
+		cmocka_unit_test(a_handshake_that_ends_half_way_gives_the_names_back),
 		cmocka_unit_test(candidates_of_one_name_are_limited),
 		cmocka_unit_test(a_session_goes_on_while_nothing_changes),
 		cmocka_unit_test(a_change_ends_it_and_the_new_trust_judges),

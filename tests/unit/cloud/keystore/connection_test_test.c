@@ -59,9 +59,17 @@ static void trust_root(UNUSED void *user, UNUSED const uint8_t subject_sha256[st
 	(void)fn(buf_str(&root.der), to);
 }
 
-static void name_root(UNUSED void *user, tls_der_fn *fn, void *to)
+/* Names it to clients; one for each handshake. */
+static struct tls_anchors *name_root(void)
 {
-	(void)fn(buf_str(&root.der), to);
+	const struct str der = buf_str(&root.der);
+
+	return tls_anchors_new(&der, 1);
+}
+
+static void let_go(void *user)
+{
+	tls_anchors_unref(user);
 }
 
 static bool demand(UNUSED struct str name, UNUSED void *user, struct tls_trust *out)
@@ -70,7 +78,8 @@ static bool demand(UNUSED struct str name, UNUSED void *user, struct tls_trust *
 		requires
 	= true;
 	out->find = trust_root;
-	out->each = name_root;
+	out->anchors = out->user = name_root();
+	out->release = let_go;
 	return true;
 }
 

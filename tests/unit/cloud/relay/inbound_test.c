@@ -10,11 +10,15 @@ static struct runtime_anchor anchors[] = {
 	{.subject_sha256 = {2}, .der = {"zwei", 4}},
 };
 
+/* Nothing looks into it here. */
+static struct tls_anchors *const prepared = (struct tls_anchors *)(uintptr_t)anchors;
+
 static void publish(struct snapshot_cell *cell, int64_t generation, size_t n_anchors)
 {
 	fake_runtime(cell, (struct runtime_tenant){.generation = generation,
 						   .anchors = anchors,
-						   .n_anchors = n_anchors});
+						   .n_anchors = n_anchors,
+						   .prepared = prepared});
 }
 
 struct scene {
@@ -131,7 +135,7 @@ TEST(a_name_below_the_host_that_is_no_tenants_is_refused)
 
 TEST(the_anchors_of_the_snapshot_of_that_moment_are_given)
 {
-	AUTO_BUF struct buf all = BUF(KIB(1)), some = BUF(KIB(1));
+	AUTO_BUF struct buf some = BUF(KIB(1));
 	const uint8_t two[32] = {2}, three[32] = {3};
 	struct scene s;
 
@@ -140,8 +144,7 @@ TEST(the_anchors_of_the_snapshot_of_that_moment_are_given)
 	struct tls_trust t = hello(&s, "acme.relay.example");
 	publish(&s.runtime, 8, 0); /* the handshake goes on with what it began with */
 	assert_int_equal(fake_runtime_freed, 0);
-	t.each(t.user, collect, &all);
-	assert_str(buf_str(&all), "onetwozwei");
+	assert_ptr_equal(t.anchors, prepared);
 	t.find(t.user, two, collect, &some);
 	t.find(t.user, three, collect, &some);
 	assert_str(buf_str(&some), "twozwei");
