@@ -28,7 +28,7 @@ def back_within(world, start, what):
     start()
     wait_for(lambda: serves(world), "requests served again")
     seconds = time.monotonic() - begun
-    limit = 2.0 * world.sanitizer_factor
+    limit = 2.0 if world.sanitizer_factor == 1 else 30.0
     expect(seconds < limit, f"{what} was back at work {seconds:.1f} s after its start, not within {limit} s")
 
 
@@ -38,7 +38,7 @@ def case_cloud_restarted(world):
     begun = time.monotonic()
     equal(world.cloud.stop(), 0, "its exit status")
     seconds = time.monotonic() - begun
-    expect(seconds < 1.0 * world.sanitizer_factor, f"it took {seconds:.1f} s to end")
+    expect(seconds < (1.0 if world.sanitizer_factor == 1 else 30.0), f"it took {seconds:.1f} s to end")
     back_within(world, world.start_cloud, "the cloud side")
     running.stop()
     for reason in running.reasons:
