@@ -67,7 +67,11 @@ struct cli_command {
 	/* More than one request. NULL: the one above. */
 	bool (*run)(struct cli_run *run, struct err *err);
 };
-extern const struct cli_command cli_commands[]; /* ended by words == NULL */
+/* By subject, each ended by words == NULL: cli_commands_*.c. */
+extern const struct cli_command cli_connector_commands[];
+extern const struct cli_command cli_cloud_commands[];
+extern const struct cli_command cli_keystore_commands[];
+const struct cli_command *cli_command_at(size_t i); /* of all of them; NULL behind the last one */
 
 /* ---- cli_parse.c ---- */
 struct cli_parsed {

@@ -80,12 +80,14 @@ void cli_write_help(struct buf *out, const struct cli_command *c, const char *gr
 		write_command(out, c);
 		return;
 	}
-	for (const struct cli_command *each = cli_commands; each->words != NULL; each++) {
+	for (size_t at = 0; cli_command_at(at) != NULL; at++) {
+		const struct cli_command *each = cli_command_at(at);
 		known |= is_in_group(each, str_of(group));
 	}
 	struct str wanted = known ? str_of(group) : STR("");
 	buf_add_str(out, STR("usage: drawbridge [options] command ...\n\n"));
-	for (const struct cli_command *each = cli_commands; each->words != NULL; each++) {
+	for (size_t at = 0; cli_command_at(at) != NULL; at++) {
+		const struct cli_command *each = cli_command_at(at);
 		if (is_in_group(each, wanted)) {
 			buf_addf(out, "  %-32s %s\n", each->words, each->summary);
 		}
@@ -136,7 +138,8 @@ static void add_options_with_value(struct buf *out)
 			buf_add_c(out, *c == '.' ? '-' : *c);
 		}
 	}
-	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
+	for (size_t at = 0; cli_command_at(at) != NULL; at++) {
+		const struct cli_command *c = cli_command_at(at);
 		for (int i = 0; i < CLI_ROWS_MAX && c->rows[i].name != NULL; i++) {
 			const struct cli_row *row = &c->rows[i];
 			if (!cli_row_is_argument(row) && row->kind != CLI_BOOL) {
@@ -178,7 +181,8 @@ void cli_write_completion(struct buf *out)
 	add_options_with_value(out);
 	buf_add_str(out, STR("'\n"));
 	buf_add_str(out, str_skip(start, body));
-	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
+	for (size_t at = 0; cli_command_at(at) != NULL; at++) {
+		const struct cli_command *c = cli_command_at(at);
 		buf_addf(out, "%s|", c->words);
 		add_options(out, c);
 		buf_add_str(out, STR(" --help --output --url --login --password-file --ca-file "

@@ -59,7 +59,8 @@ void cli_write_man(struct buf *out)
 			"option, from the environment\n.Pq Ev DRAWBRIDGE_CLOUD_PASSWORD for Fl Fl "
 			"cloud-password-file ,\nor is asked for on the terminal.\n"
 			".Sh COMMANDS\n.Bl -tag -width Ds\n"));
-	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
+	for (size_t at = 0; cli_command_at(at) != NULL; at++) {
+		const struct cli_command *c = cli_command_at(at);
 		write_command(out, c);
 	}
 	buf_add_str(out, STR(".El\n.Sh OPTIONS\n.Bl -tag -width Ds\n"));

@@ -42,7 +42,8 @@ static int named_by(const struct cli_command *c, int n, char **words)
 
 static int find_command(struct cli_parsed *p, int n, char **words)
 {
-	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
+	for (size_t at = 0; cli_command_at(at) != NULL; at++) {
+		const struct cli_command *c = cli_command_at(at);
 		int used = named_by(c, n, words);
 		if (used > 0) {
 			p->command = c;
@@ -56,7 +57,8 @@ static bool is_group(const char *words)
 {
 	size_t len = strlen(words);
 
-	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
+	for (size_t at = 0; cli_command_at(at) != NULL; at++) {
+		const struct cli_command *c = cli_command_at(at);
 		if (strncmp(c->words, words, len) == 0 && c->words[len] == ' ') {
 			return true;
 		}

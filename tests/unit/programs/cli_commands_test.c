@@ -4,7 +4,8 @@
 /* What no compiler sees: that the table is right in itself. */
 TEST(every_command_is_whole)
 {
-	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
+	for (size_t at = 0; cli_command_at(at) != NULL; at++) {
+		const struct cli_command *c = cli_command_at(at);
 		if (c->summary == NULL ||
 		    (c->run == NULL && (c->method == NULL || c->path == NULL))) {
 			fail_msg("%s lacks something", c->words);
@@ -21,7 +22,8 @@ TEST(every_command_is_whole)
 
 TEST(every_place_in_a_path_has_its_row_and_every_row_a_use)
 {
-	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
+	for (size_t at = 0; cli_command_at(at) != NULL; at++) {
+		const struct cli_command *c = cli_command_at(at);
 		for (int i = 0; i < CLI_ROWS_MAX && c->rows[i].name != NULL; i++) {
 			char place[64];
 			snprintf(place, sizeof place, "{%s}", c->rows[i].name);

@@ -5,7 +5,8 @@ TEST(the_manual_has_every_command_and_option)
 {
 	AUTO_BUF struct buf out = BUF(CLI_TEXT_MAX);
 	cli_write_man(&out);
-	for (const struct cli_command *c = cli_commands; c->words != NULL; c++) {
+	for (size_t at = 0; cli_command_at(at) != NULL; at++) {
+		const struct cli_command *c = cli_command_at(at);
 		char row[128];
 		snprintf(row, sizeof row, ".It Cm %s", c->words);
 		assert_true(str_contains(buf_str(&out), str_of(row)));
