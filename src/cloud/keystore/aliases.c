@@ -47,6 +47,18 @@ void keystore_alias_fold(struct str alias, struct buf *out)
 	}
 }
 
+bool keystore_alias_fits(const char *alias, struct str fold, struct err *err)
+{
+	AUTO_BUF struct buf own = BUF(KEYSTORE_ALIAS_MAX);
+
+	keystore_alias_fold(str_of(alias), &own);
+	return (own.len == fold.len && (fold.len == 0 || str_eq(buf_str(&own), fold))) ||
+	       err_set(err, ERR_STORE,
+		       "the life row of alias \"%.100s\" was changed: restore a backup, with mode "
+		       "replace",
+		       alias);
+}
+
 bool keystore_alias_is_reserved(const struct keystore *k, struct str alias)
 {
 	struct str rest = str_of(k->reserved), pattern;

@@ -132,7 +132,11 @@ static bool read_content(struct db *db, void *user, struct err *err)
 	stmt_blob(st, 2, r->fold.len == 0 ? STR("") : buf_str(&r->fold));
 	enum store_outcome outcome = stmt_step(st, err);
 	r->found = outcome == STORE_ROW;
-	bool ok = outcome != STORE_FAILED && (!r->found || take_content(st, r->out, err));
+	bool ok = outcome != STORE_FAILED &&
+		  (!r->found ||
+		   (take_content(st, r->out, err) &&
+		    keystore_alias_fits(r->out->list->entries[0].alias,
+					r->fold.len == 0 ? STR("") : buf_str(&r->fold), err)));
 	stmt_reset(st);
 	return ok;
 }

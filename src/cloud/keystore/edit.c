@@ -67,7 +67,8 @@ bool keystore_edit_find(struct keystore_edit *e, struct str fold, struct keystor
 			  .read = read_current,
 			  .row_bytes = sizeof(*out)};
 
-	return query_row(e->db, &q, out, found, err);
+	return query_row(e->db, &q, out, found, err) &&
+	       (!*found || keystore_alias_fits(out->alias, fold, err));
 }
 
 bool keystore_edit_match_generation(struct keystore_edit *e, struct err *err)

@@ -266,6 +266,10 @@ static bool read_list(struct db *db, void *user, struct err *err)
 		}
 	}
 	stmt_reset(st);
+	if (outcome != STORE_FAILED && r->one && r->list->n > 0) {
+		return keystore_alias_fits(r->list->entries[0].alias,
+					   r->fold.len == 0 ? STR("") : buf_str(&r->fold), err);
+	}
 	return outcome != STORE_FAILED;
 }
 

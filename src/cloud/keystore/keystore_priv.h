@@ -167,6 +167,12 @@ void keystore_drop_contents(struct keystore *k, struct keystore_drafts *ds);
 
 /* ---- one change (edit.c) ---- */
 
+/*
+ * Whether the entry that was found under that folded alias is called so: the seal covers its own
+ * alias and not the one that the life row is found by. ERR_STORE otherwise.
+ */
+NODISCARD bool keystore_alias_fits(const char *alias, struct str fold, struct err *err);
+
 /* The entry that lives under an alias now. */
 struct keystore_current {
 	int64_t version;

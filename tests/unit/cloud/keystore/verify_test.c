@@ -132,6 +132,29 @@ static void a_life_row_that_ends_with_the_next_change_is_not_part_of_it(void **s
 	keystore_close(k);
 }
 
+/* What is asked for by one name would be another entry, a key pair of somebody else's choice. */
+static void an_entry_under_another_alias_is_not_used(void **state)
+{
+	struct keystore *k = filled(state);
+	struct keystore_change c = alice();
+	AUTO(keystore_list_free) struct keystore_list *l = NULL;
+	AUTO_BUF struct buf der = BUF(KIB(8));
+	struct str b = STR("b");
+	struct err err;
+
+	assert_int_equal(keystore_delete(k, &c, &b, 1, NULL, &err), KEYSTORE_DONE);
+	database_sql(*state,
+		     "UPDATE entry_life SET alias_fold = (SELECT l.alias_fold"
+		     " FROM entry_life l WHERE l.to_gen = 5) WHERE version = " VERSION_OF("edge"));
+	assert_false(keystore_find(k, &here, b, &l, &err));
+	assert_int_equal(err.kind, ERR_STORE);
+	assert_int_equal(keystore_csr(k, &c, b, STR(""), &der, &err), KEYSTORE_FAILED);
+	assert_non_null(strstr(err.text, "life row of alias \"edge\" was changed"));
+	assert_int_equal(keystore_delete(k, &c, &b, 1, NULL, &err), KEYSTORE_FAILED);
+	assert_int_equal(keystore_rename(k, &c, b, STR("x"), NULL, &err), KEYSTORE_FAILED);
+	keystore_close(k);
+}
+
 static void a_row_that_says_another_fingerprint_is_named(void **state)
 {
 	struct keystore *k = filled(state);
@@ -307,6 +330,7 @@ static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_life_row_that_ends_in_the_future_is_named),
 	ON_BOTH(a_life_row_that_begins_in_the_future_becomes_no_part_of_a_change),
 	ON_BOTH(a_life_row_that_ends_with_the_next_change_is_not_part_of_it),
+	ON_BOTH(an_entry_under_another_alias_is_not_used),
 	ON_BOTH(a_row_that_says_another_fingerprint_is_named),
 	ON_BOTH(a_changed_chain_is_named),
 	ON_BOTH(a_flag_that_was_set_past_us_is_named),
