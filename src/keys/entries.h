@@ -169,8 +169,8 @@ DEFINE_AUTO(keys_stage_end, struct keys_stage *)
 /* ---- MACs of generations, and the anchor of the audit ---- */
 
 /*
- * HMAC-SHA-256 over `message` under a key derived from the data key for `label` ("generation"). The
- * same wrapped data key gives the same MAC for ever, also after a rewrap.
+ * HMAC-SHA-256 over `message` under a key derived from the data key for `label` ("generation";
+ * "pin"). The same wrapped data key gives the same MAC for ever, also after a rewrap.
  */
 NODISCARD bool keys_mac(struct keys_client *c, struct str tenant, struct str wrapped,
 			const char *label, struct str message, uint8_t mac[static KEYS_MAC],

@@ -69,7 +69,7 @@ static bool check_alias(struct import *in, struct item *item)
 						 : "the alias is reserved for the provider");
 	}
 	return map_get(in->folds, buf_str(&item->fold)) == NULL ||
-	       refuse_item(item, "the alias is in the file twice");
+	       refuse_item(item, CONTAINER_TWICE);
 }
 
 static bool check_content(struct import *in, const struct keys_staged *s, struct item *item)
@@ -240,6 +240,23 @@ static bool read_file(struct import *in, struct err *err)
 		}
 	}
 	return true;
+}
+
+/* Nobody can say which of two entries of one alias is meant (spec 5): all of the file is refused.
+ */
+static bool check_twice(const struct import *in, struct err *err)
+{
+	AUTO_BUF struct buf names = BUF(KIB(1));
+	size_t n = 0;
+
+	for (size_t i = 0; i < in->n; i++) {
+		if (strcmp(in->items[i].reason, CONTAINER_TWICE) == 0 && n++ < 3) {
+			buf_addf(&names, "%s\"%.50s\"", n > 1 ? ", " : "", in->items[i].alias);
+		}
+	}
+	return n == 0 ||
+	       err_set(err, ERR_CONFIG, "nothing was imported: the file has the alias %.*s twice%s",
+		       STR_ARGS(buf_str(&names)), n > 3 ? ", and others" : "");
 }
 
 static bool seal_all(struct import *in, struct err *err)
@@ -435,6 +452,9 @@ static enum keystore_outcome import_staged(struct import *in, struct keystore_re
 	}
 	if (in->n == 0) {
 		(void)err_set(err, ERR_CONFIG, "the file holds no entries");
+		return KEYSTORE_BAD;
+	}
+	if (!check_twice(in, err)) {
 		return KEYSTORE_BAD;
 	}
 	if (!seal_all(in, err)) {

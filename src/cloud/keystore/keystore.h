@@ -234,7 +234,8 @@ enum keystore_import_mode {
 };
 /*
  * A whole container (spec 1.4). `partial`: entries that cannot be taken are reported, the rest is
- * imported; else one such entry makes the whole call KEYSTORE_BAD and nothing is changed.
+ * imported; else one such entry makes the whole call KEYSTORE_BAD and nothing is changed. A file
+ * that has an alias twice is KEYSTORE_BAD in any case.
  */
 enum keystore_outcome keystore_import(struct keystore *k, const struct keystore_change *c,
 				      struct str bytes, struct str password,

@@ -270,7 +270,7 @@ static void name_item(struct assembly *a, struct container_item *item, const cha
 			  bad ? "the alias is not valid text"
 			      : "the alias has more than 250 bytes");
 	} else if (!claim(a, item)) {
-		skip_item(item, CONTAINER_ALIAS_TWICE, "the alias is in the file twice");
+		skip_item(item, CONTAINER_ALIAS_TWICE, CONTAINER_TWICE);
 	}
 }
 

@@ -79,6 +79,9 @@ struct container_limits {
 	bool lone_keys;
 };
 
+/* `why` of CONTAINER_ALIAS_TWICE: whoever imports a whole file refuses it then. */
+#define CONTAINER_TWICE "the alias is in the file twice"
+
 enum container_kind {
 	CONTAINER_KEY_PAIR,
 	CONTAINER_CERTIFICATE,

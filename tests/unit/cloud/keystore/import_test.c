@@ -155,6 +155,26 @@ static void what_is_refused_changes_nothing(void **state)
 	keystore_close(k);
 }
 
+static void a_file_with_an_alias_twice_is_refused_as_a_whole(void **state)
+{
+	struct keystore *k = ready(state);
+	struct keystore_report r = {0};
+	struct err err;
+
+	assert_int_equal(import(k, "pkcs12/openssl-twice.p12", "changeit", KEYSTORE_OVERWRITE, true,
+				&r, &err),
+			 KEYSTORE_BAD);
+	assert_int_equal(keystore_status(KEYSTORE_BAD, &err), 400);
+	assert_string_equal(err.text,
+			    "nothing was imported: the file has the alias \"pARTNER\" twice");
+	assert_string_equal(aliases_of(k, &here), "");
+	assert_int_equal(import(k, "pkcs12/openssl-twice.p12", "changeit", KEYSTORE_REPLACE, false,
+				&r, &err),
+			 KEYSTORE_BAD);
+	keystore_report_fini(&r);
+	keystore_close(k);
+}
+
 static void a_key_pair_is_taken_out_of_a_file(void **state)
 {
 	struct keystore *k = ready(state);
@@ -186,6 +206,7 @@ static const struct CMUnitTest tests[] = {
 	ON_BOTH(the_root_of_a_chain_becomes_an_entry),
 	ON_BOTH(modes_decide_what_happens_to_what_is_there),
 	ON_BOTH(what_is_refused_changes_nothing),
+	ON_BOTH(a_file_with_an_alias_twice_is_refused_as_a_whole),
 	ON_BOTH(a_key_pair_is_taken_out_of_a_file),
 };
 
