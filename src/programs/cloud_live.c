@@ -302,7 +302,8 @@ struct keystore_limits cloud_keystore_limits(const struct cloud_options *o)
 					.key_pair_bytes = o->keystore_key_pair,
 					.reply_bytes = o->keystore_reply,
 					.file_bytes = o->keystore_file,
-					.pins = o->keystore_backups};
+					.pins = o->keystore_backups,
+					.pins_age = o->keystore_backups_age};
 }
 
 /* Each judges its own values as it takes them. */

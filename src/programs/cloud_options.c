@@ -82,6 +82,8 @@ const struct option cloud_option_table[] = {
 	 "bytes of a keystore file that is imported", "live"},
 	{"keystore.backups.max", FIELD(keystore_backups), "50", 1, 10000,
 	 "backups, and states before a restore, that are kept of one keystore; the oldest go", "live"},
+	{"keystore.backups.age", FIELD(keystore_backups_age), "0s", 0, SEC(86400 * 36500LL),
+	 "how long those are kept, but for the newest of both kinds; 0s: for ever", "live"},
 	{"connection.tests.max", FIELD(connection_tests), "2", 1, 64,
 	 "connection tests of keystores at once; each holds one of job.threads for up to 15 s; more: 503", "live"},
 	{"connection.tests.tenant.max", FIELD(connection_tests_tenant), "1", 1, 64,

@@ -27,6 +27,7 @@ struct cloud_options {
 	char *keystore_reserved;
 	uint32_t keystore_bytes, keystore_entries, keystore_certificate, keystore_key_pair;
 	uint32_t keystore_reply, keystore_file, keystore_backups;
+	msec_t keystore_backups_age;
 	uint32_t connection_tests, connection_tests_tenant;
 };
 

@@ -50,6 +50,7 @@ struct keystore_limits {
 	uint32_t reply_bytes;       /* keystore.reply.max: 30,720 */
 	uint32_t file_bytes;        /* keystore.file.max: 2 MiB */
 	uint32_t pins;              /* keystore.backups.max: 50 kept in the history, oldest go */
+	msec_t pins_age;            /* keystore.backups.age: older ones go; 0: none for its age */
 };
 extern const struct keystore_limits keystore_default_limits;
 
@@ -325,7 +326,8 @@ NODISCARD bool keystore_reseal(struct keystore *k, bool change, struct reseal_co
 			       struct err *err);
 
 /* What no kept state needs, of all tenants: entries that are alive neither in one of the newest 100
- * generations nor in a pinned one. A job, hourly. */
+ * generations nor in a pinned one; before that, pins that are too old (limits), but for the newest
+ * backup and the newest safety pin of each. In small transactions. A job, hourly. */
 NODISCARD bool keystore_prune(struct keystore *k, int64_t now, struct err *err);
 /* All that a deleted subaccount had: entries, backups, data keys. Nothing when it had none. */
 NODISCARD bool keystore_forget(struct keystore *k, const struct directory_actor *actor,

@@ -325,6 +325,78 @@ static void pruning_keeps_what_is_pinned_and_new(void **state)
 	keystore_close(k);
 }
 
+static void back_up_at(struct keystore *k, int64_t at)
+{
+	struct keystore_change c = alice();
+	struct err err;
+
+	c.now = at;
+	assert_int_equal(keystore_back_up(k, &c, STR(""), NULL, NULL, &err), KEYSTORE_DONE);
+}
+
+static void expect_pins(struct keystore *k, size_t wanted, size_t backups)
+{
+	AUTO_FREE struct keystore_pin *pins = NULL;
+	struct err err;
+	size_t n, found = 0;
+
+	assert_ok(keystore_pins(k, STR(TENANT), &pins, &n, &err), &err);
+	assert_int_equal(n, wanted);
+	for (size_t i = 0; i < n; i++) {
+		found += pins[i].is_backup;
+	}
+	assert_int_equal(found, backups);
+}
+
+static void old_backups_go_with_what_only_they_had(void **state)
+{
+	const int64_t day = 86400000;
+	struct keystore *k = ready(state);
+	struct keystore_limits limits = keystore_default_limits;
+	struct keystore_change c = alice();
+	struct str x = STR("x"), only = STR("only");
+	struct err err;
+
+	put(k, "only", "CN=Only", false);
+	back_up_at(k, NOW - 30 * day);
+	assert_int_equal(keystore_delete(k, &c, &only, 1, NULL, &err), KEYSTORE_DONE);
+	put(k, "kept", "CN=Kept", false);
+	back_up_at(k, NOW - 20 * day);
+	c.now = NOW - 15 * day;
+	for (int i = 0; i < 2; i++) { /* two safety pins */
+		put(k, "after", "CN=After", false);
+		assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_REPLACE, NULL, &err),
+				 KEYSTORE_DONE);
+	}
+	for (int i = 0; i < 60; i++) {
+		put(k, "x", "CN=X", false);
+		assert_int_equal(keystore_delete(k, &c, &x, 1, NULL, &err), KEYSTORE_DONE);
+	}
+	assert_ok(keystore_prune(k, NOW, &err), &err);
+	expect_pins(k, 4, 2); /* no limit of age */
+	limits.pins_age = 10 * day;
+	keystore_set_limits(k, &limits);
+	database_sql(*state, "CREATE TABLE right_number (x INTEGER CHECK (x = 1))");
+	database_sql(*state, "INSERT INTO right_number SELECT COUNT(*) FROM entry_version"
+			     " WHERE alias = 'only'");
+	assert_ok(keystore_prune(k, NOW, &err), &err);
+	expect_pins(k, 2, 1); /* the newest of each kind, although they are old */
+	database_sql(*state, "INSERT INTO right_number SELECT COUNT(*) + 1 FROM entry_version"
+			     " WHERE alias = 'only'");
+	struct told t = verify(k);
+	assert_string_equal(t.text, "");
+	put(k, "last", "CN=Last", false);
+	assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_REPLACE, NULL, &err),
+			 KEYSTORE_DONE);
+	assert_string_equal(aliases_of(k, &saved), "kept");
+	/* One that is young stays. */
+	back_up_at(k, NOW - day);
+	back_up_at(k, NOW - day);
+	assert_ok(keystore_prune(k, NOW, &err), &err);
+	expect_pins(k, 3, 2);
+	keystore_close(k);
+}
+
 static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_changed_sealed_key_is_named),
 	ON_BOTH(a_life_row_that_ends_in_the_future_is_named),
@@ -342,6 +414,7 @@ static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_changed_backup_is_named),
 	ON_BOTH(a_missing_generation_is_named),
 	ON_BOTH(pruning_keeps_what_is_pinned_and_new),
+	ON_BOTH(old_backups_go_with_what_only_they_had),
 };
 
 int main(void)
