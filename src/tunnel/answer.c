@@ -27,6 +27,16 @@ static void sink_letter(struct text_sink *sink, char c)
 	sink->at[sink->len++] = c;
 }
 
+/* A page in another character set is told too: neither a database nor JSON takes its bytes. */
+static void mend_letters(char *text, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		size_t n = str_utf8_length(str_make(text + i, len - i));
+		text[i] = n > 0 ? text[i] : '?';
+		i += n > 0 ? n : 1;
+	}
+}
+
 /* A sequence that was cut at the end of the array would be no UTF-8. */
 static void sink_end(struct text_sink *sink)
 {
@@ -40,6 +50,7 @@ static void sink_end(struct text_sink *sink)
 		sink->len = whole - 1;
 	}
 	sink->at[sink->len] = '\0';
+	mend_letters(sink->at, sink->len);
 }
 
 /* The bytes up to and with the end of the tag that starts at html.at. */

@@ -10,6 +10,7 @@
 
 enum {
 	OWNERS_MAX = 1024, /* bytes of the field Drawbridge-Owners */
+	EST_TOO_OFTEN_WAIT_S = 600,
 };
 
 static struct ca *ca_of(const struct http_call *call)
@@ -197,7 +198,7 @@ static void issue(struct http_call *call, struct enrolment *e, const char *issue
 
 	CRASH_POINT("cloud.enrolment.proven");
 	if (!ca_issue_connector(ca_of(call), &want, clock_unix(), &der, &err)) {
-		if (err.kind == ERR_DENIED || err.kind == ERR_LIMIT) {
+		if (err.kind == ERR_DENIED) {
 			note_denied(call, str_of(e->instance), http_status_of(err.kind), err.text);
 		}
 		http_problem_err(call, &err);
@@ -328,6 +329,9 @@ static void post_simplereenroll(struct http_call *call)
 	if (j != DIRECTORY_ADMITTED) {
 		/* No WWW-Authenticate: a password does not help here. */
 		note_denied(call, str_of(e.instance), directory_judgement_status(j), err.text);
+		if (j == DIRECTORY_RENEWAL_TOO_OFTEN) {
+			answer_wait(call, EST_TOO_OFTEN_WAIT_S);
+		}
 		http_problem(call, directory_judgement_status(j), "%s", err.text);
 		return;
 	}

@@ -109,6 +109,8 @@ unsigned directory_judgement_status(enum directory_judgement j)
 	case DIRECTORY_DISCONNECTED:
 	case DIRECTORY_RENEWAL_FORBIDDEN:
 		return 403;
+	case DIRECTORY_RENEWAL_TOO_OFTEN:
+		return 429;
 	case DIRECTORY_JUDGE_FAILED:
 	default:
 		return 503;
@@ -130,6 +132,7 @@ const char *directory_judgement_name(enum directory_judgement j)
 		[DIRECTORY_NO_SUBACCOUNT] = "no_subaccount",
 		[DIRECTORY_DISCONNECTED] = "disconnected",
 		[DIRECTORY_RENEWAL_FORBIDDEN] = "renewal_forbidden",
+		[DIRECTORY_RENEWAL_TOO_OFTEN] = "renewal_too_often",
 		[DIRECTORY_JUDGE_FAILED] = "failed",
 	};
 
@@ -290,6 +293,22 @@ enum directory_judgement directory_judge_tunnel(struct store *s,
 	return outcome;
 }
 
+static enum directory_judgement judge_rate(struct store *s, const struct judged *j, int64_t now,
+					   struct err *err)
+{
+	const struct directory_certificate *c = &j->certificate;
+	bool too_many;
+
+	if (!directory_renewals_too_many(s, str_of(c->subaccount), str_of(c->instance), now,
+					 &too_many, err)) {
+		return DIRECTORY_JUDGE_FAILED;
+	}
+	return too_many ? no(DIRECTORY_RENEWAL_TOO_OFTEN, err,
+			     "this installation renewed its certificate %d times within an hour",
+			     DIRECTORY_RENEWALS_PER_HOUR_MAX)
+			: DIRECTORY_ADMITTED;
+}
+
 enum directory_judgement directory_judge_renewal(struct store *s,
 						 const struct directory_presented *p, int64_t now,
 						 int64_t expired_s, struct err *err)
@@ -303,5 +322,5 @@ enum directory_judgement directory_judge_renewal(struct store *s,
 			     "certificate as an owner",
 			     j.subaccount.display_name);
 	}
-	return outcome;
+	return outcome == DIRECTORY_ADMITTED ? judge_rate(s, &j, now, err) : outcome;
 }

@@ -63,7 +63,7 @@ NODISCARD bool directory_spiffe_read(struct str uri, struct str *region_host,
 NODISCARD bool directory_certificate_record(struct store *s, const struct directory_actor *actor,
 					    const struct directory_certificate *c, struct err *err);
 /* The same for a renewal, proven by the certificate with the serial `proof`: ERR_DENIED when that
- * one was revoked since it was judged, ERR_LIMIT beyond DIRECTORY_RENEWALS_PER_HOUR_MAX. */
+ * one was revoked since it was judged. */
 NODISCARD bool directory_certificate_renew(struct store *s, const struct directory_actor *actor,
 					   const struct directory_certificate *c, struct str proof,
 					   struct err *err);
@@ -112,6 +112,7 @@ enum directory_judgement {
 	DIRECTORY_NO_SUBACCOUNT,     /* 403: deleted */
 	DIRECTORY_DISCONNECTED,      /* 403: forced by an administrator */
 	DIRECTORY_RENEWAL_FORBIDDEN, /* 403: simplereenroll only */
+	DIRECTORY_RENEWAL_TOO_OFTEN, /* 429: simplereenroll only; before anything is signed */
 	DIRECTORY_JUDGE_FAILED,      /* 503, see err */
 };
 unsigned directory_judgement_status(enum directory_judgement j);  /* ADMITTED is 200 */

@@ -18,3 +18,8 @@ struct judged {
 
 NODISCARD bool directory_judge_read(struct store *s, struct str subaccount, struct str serial,
 				    struct judged *out, struct err *err);
+
+/* Whether this installation renewed DIRECTORY_RENEWALS_PER_HOUR_MAX times within the hour. */
+NODISCARD bool directory_renewals_too_many(struct store *s, struct str subaccount,
+					   struct str instance, int64_t now, bool *too_many,
+					   struct err *err);

@@ -153,6 +153,47 @@ static void read_number(struct stmt *st, void *row)
 	*n = stmt_col_int(st, 0);
 }
 
+struct counting {
+	struct str subaccount, instance;
+	int64_t now;
+	bool too_many;
+};
+
+/* Looks at one row, however many there are: the index has them by installation, the newest last. */
+static bool count_renewals(struct db *db, void *user, struct err *err)
+{
+	struct counting *c = user;
+	struct query q = {.sql = "SELECT issued FROM certificate WHERE subaccount = $1"
+				 " AND instance = $2 AND issued_to = $3 ORDER BY n DESC"
+				 " LIMIT 1 OFFSET $4",
+			  .params = {QUERY_TEXT(c->subaccount), QUERY_TEXT(c->instance),
+				     QUERY_CHARS(DIRECTORY_ISSUED_RENEWAL),
+				     QUERY_INT(DIRECTORY_RENEWALS_PER_HOUR_MAX - 1)},
+			  .n_params = 4,
+			  .read = read_number,
+			  .row_bytes = sizeof(int64_t)};
+	int64_t issued = 0;
+	bool found;
+
+	if (!query_row(db, &q, &issued, &found, err)) {
+		return false;
+	}
+	c->too_many = found && issued > c->now - HOUR_S;
+	return true;
+}
+
+bool directory_renewals_too_many(struct store *s, struct str subaccount, struct str instance,
+				 int64_t now, bool *too_many, struct err *err)
+{
+	struct counting c = {.subaccount = subaccount, .instance = instance, .now = now};
+
+	if (!store_read(s, count_renewals, &c, err)) {
+		return false;
+	}
+	*too_many = c.too_many;
+	return true;
+}
+
 /*
  * It was judged before the new one was signed. Taking its row keeps a revocation waiting, which
  * then finds the new one too: no certificate comes out of one that is revoked.
@@ -163,31 +204,10 @@ static bool take_proof(struct db *db, const struct recording *r, struct err *err
 				    " AND revoked = 0",
 			     .params = {QUERY_TEXT(r->proof)},
 			     .n_params = 1};
-	struct query limit = {.sql = "SELECT issued FROM certificate WHERE subaccount = $1"
-				     " AND instance = $2 AND issued_to = $3 ORDER BY n DESC"
-				     " LIMIT 1 OFFSET $4",
-			      .params = {QUERY_CHARS(r->c->subaccount), QUERY_CHARS(r->c->instance),
-					 QUERY_CHARS(DIRECTORY_ISSUED_RENEWAL),
-					 QUERY_INT(DIRECTORY_RENEWALS_PER_HOUR_MAX - 1)},
-			      .n_params = 4,
-			      .read = read_number,
-			      .row_bytes = sizeof(int64_t)};
-	int64_t taken, issued = 0;
-	bool found;
+	int64_t taken;
 
-	if (!query_run(db, &take, &taken, err)) {
-		return false;
-	}
-	if (taken == 0) {
-		return err_set(err, ERR_DENIED, "the certificate was revoked a moment ago");
-	}
-	if (!query_row(db, &limit, &issued, &found, err)) {
-		return false;
-	}
-	return !found || issued <= r->c->issued - HOUR_S ||
-	       err_set(err, ERR_LIMIT,
-		       "this installation renewed its certificate %d times within an hour",
-		       DIRECTORY_RENEWALS_PER_HOUR_MAX);
+	return query_run(db, &take, &taken, err) &&
+	       (taken > 0 || err_set(err, ERR_DENIED, "the certificate was revoked a moment ago"));
 }
 
 static bool record(struct db *db, struct change *change, void *user, struct err *err)

@@ -19,6 +19,17 @@ static void a_page_of_html_becomes_one_line(void **state)
 	assert_string_equal(text, "ERROR: Cache Access Denied Ask <it@corp> & wait.");
 }
 
+static void a_page_in_another_character_set_becomes_utf8(UNUSED void **state)
+{
+	char text[64];
+
+	answer_text_of_html(STR("<p>Zugriff f\xfcr Ger\xe4te</p>"), text, sizeof(text));
+	assert_string_equal(text, "Zugriff f?r Ger?te");
+	answer_text_of_body(STR("Dienst nicht verf\xfcgbar: gr\xc3\xbc\xc3\x9f"), text,
+			    sizeof(text));
+	assert_string_equal(text, "Dienst nicht verf?gbar: gr\xc3\xbc\xc3\x9f");
+}
+
 static void a_text_that_is_cut_stays_utf8(void **state)
 {
 	char text[8];
@@ -99,6 +110,7 @@ static void interim_answers_are_skipped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_page_in_another_character_set_becomes_utf8),
 		cmocka_unit_test(a_page_of_html_becomes_one_line),
 		cmocka_unit_test(a_text_that_is_cut_stays_utf8),
 		cmocka_unit_test(an_unclosed_tag_or_style_ends_the_text),
