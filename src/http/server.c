@@ -53,6 +53,8 @@ bool http_server_new(struct loop *l, const struct http_server_settings *settings
 	use_default(&s->settings.idle_timeout, SEC(75));
 	s->settings.bodies_max =
 		settings->bodies_max > 0 ? settings->bodies_max : HTTP_SERVER_BODIES_MAX;
+	s->settings.connections_max = settings->connections_max > 0 ? settings->connections_max
+								    : HTTP_SERVER_CONNECTIONS_MAX;
 	if (!take_tables(s, err)) {
 		return false;
 	}
@@ -60,13 +62,26 @@ bool http_server_new(struct loop *l, const struct http_server_settings *settings
 	return true;
 }
 
+/* The oldest waits longest for the first bytes: one that means it has sent them by now. */
+static bool make_room(const struct server_listener *from)
+{
+	struct connection *c = from->server->oldest;
+
+	while (c != NULL && (c->listener != from || !connection_gives_way(c))) {
+		c = c->prev;
+	}
+	return c != NULL;
+}
+
 static void on_accept(void *user, int take_fd, const struct address *peer)
 {
 	struct server_listener *from = user;
-	if (from->connections >= HTTP_SERVER_CONNECTIONS_MAX) {
+	if (from->connections >= from->server->settings.connections_max) {
 		atomic_fetch_add(&from->server->counters.overload, 1);
-		close_fd(take_fd);
-		return;
+		if (!make_room(from)) {
+			close_fd(take_fd);
+			return;
+		}
 	}
 	connection_start(from, take_fd, peer);
 }

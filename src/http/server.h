@@ -62,8 +62,9 @@ enum {
 	/* Bytes a second on the average, beyond body_timeout, in which a body must come: one that
 	 * drips, a byte every half minute, would keep its connection for ever. */
 	HTTP_SERVER_RATE_LEAST = 512,
-	HTTP_SERVER_CONNECTIONS_MAX =
-		10000, /* per listener; further ones are closed at once, counted */
+	/* Per listener. A further one takes the place of the oldest that asks for nothing yet, so
+	 * that whoever opens many and says nothing keeps nobody out; counted. */
+	HTTP_SERVER_CONNECTIONS_MAX = 10000,
 };
 
 struct http_call {
@@ -126,11 +127,12 @@ struct http_server_settings {
 	/* Writes the body of an error and its content type where problem+json is not the form, e.g.
 	 * {"type","message"} under /api/v1; false: problem+json after all. May be NULL. */
 	bool (*render_error)(struct http_call *call, unsigned status, const char *detail);
-	bool lenient_json;   /* http_json() mends as json_parse_lenient() does */
-	msec_t head_timeout; /* whole head, from the first byte (slow headers): 10 s */
-	msec_t body_timeout; /* between two reads of a body: 30 s */
-	msec_t idle_timeout; /* keep-alive: 75 s */
-	size_t bodies_max;   /* 0: HTTP_SERVER_BODIES_MAX */
+	bool lenient_json;      /* http_json() mends as json_parse_lenient() does */
+	msec_t head_timeout;    /* whole head, from the first byte (slow headers): 10 s */
+	msec_t body_timeout;    /* between two reads of a body: 30 s */
+	msec_t idle_timeout;    /* keep-alive: 75 s */
+	size_t bodies_max;      /* 0: HTTP_SERVER_BODIES_MAX */
+	size_t connections_max; /* of a listener; 0: HTTP_SERVER_CONNECTIONS_MAX */
 };
 
 NODISCARD bool http_server_new(struct loop *l, const struct http_server_settings *settings,

@@ -51,6 +51,8 @@ static void bury(struct connection *c)
 	}
 	if (c->next != NULL) {
 		c->next->prev = c->prev;
+	} else {
+		s->oldest = c->prev;
 	}
 	c->listener->connections--;
 	atomic_fetch_sub(&s->counters.connections, 1);
@@ -80,6 +82,17 @@ void connection_end_if_idle(struct connection *c)
 	if (idle && c->stream != NULL) {
 		connection_lose(c);
 	}
+}
+
+bool connection_gives_way(struct connection *c)
+{
+	bool waits = c->state == CONNECTION_HANDSHAKE || c->state == CONNECTION_HEAD;
+
+	if (waits && c->stream != NULL) {
+		connection_lose(c);
+		return true;
+	}
+	return false;
 }
 
 /* ---- answering ---- */
@@ -362,6 +375,8 @@ void connection_start(struct server_listener *from, int take_fd, const struct ad
 				 .state = CONNECTION_HEAD};
 	if (c->next != NULL) {
 		c->next->prev = c;
+	} else {
+		s->oldest = c;
 	}
 	s->connections = c;
 	from->connections++;

@@ -31,7 +31,8 @@ struct http_server {
 	struct http_server_settings settings;
 	const struct http_route *tables[SERVER_TABLES_MAX + 2]; /* the program's, ours, NULL */
 	struct server_listener *listeners;
-	struct connection *connections; /* all that live, also those whose job still runs */
+	/* All that live, also those whose job still runs: from the newest to the oldest. */
+	struct connection *connections, *oldest;
 	struct server_counters counters;
 	struct loop_task death;
 	size_t held; /* bytes of all bodies */
@@ -75,6 +76,7 @@ struct connection {
 
 void connection_start(struct server_listener *from, int take_fd, const struct address *peer);
 void connection_end_if_idle(struct connection *c); /* the server closes */
+bool connection_gives_way(struct connection *c);   /* closed, if it asks for nothing yet */
 void connection_lose(struct connection *c);        /* closes at once */
 void connection_wait(struct connection *c);        /* for the first byte of a head */
 void connection_arm(struct connection *c, msec_t pause, void (*fn)(struct loop_timer *));

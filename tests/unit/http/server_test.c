@@ -6,6 +6,10 @@
 
 #include "unit/unit.h"
 
+enum {
+	CROWD = 5, /* connections that the listener takes */
+};
+
 /* A server on a loopback port and one bare client, in one thread; handlers run in a pool. */
 struct stage {
 	struct loop *loop;
@@ -120,6 +124,7 @@ static void start(struct stage *s)
 						.authorize = authorize,
 						.render_error = render_error,
 						.title = "Unit",
+						.connections_max = CROWD,
 						.bodies_max = 100000};
 	assert_ok(http_server_new(s->loop, &settings, &s->server, &err), &err);
 	assert_ok(http_server_listen(s->server, "127.0.0.1:0", NULL, NULL, &s->port, &err), &err);
@@ -428,6 +433,50 @@ TEST(a_body_that_comes_slowly_but_steadily_is_taken)
 	stop(&s);
 }
 
+/* Turns until the server has this many connections. */
+static void until_connected(struct stage *s, uint64_t n)
+{
+	for (int i = 0; i < 500 && http_server_count(s->server).connections != n; i++) {
+		loop_turn(s->loop, 2);
+	}
+	assert_int_equal(http_server_count(s->server).connections, n);
+}
+
+TEST(who_says_nothing_keeps_nobody_out_of_a_full_listener)
+{
+	struct stage s;
+	int silent[CROWD];
+	char byte;
+
+	start(&s);
+	until_connected(&s, 1);
+	say(&s, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\na");
+	turn(&s);
+	int busy = s.fd;
+	for (size_t i = 0; i < COUNT(silent); i++) {
+		dial(&s);
+		silent[i] = s.fd;
+		until_connected(&s, 2 + i < CROWD ? 2 + i : CROWD);
+	}
+	/* The busy one was first and stays; the oldest of the silent ones gave way to the last. */
+	for (int i = 0; i < 500 && recv(silent[0], &byte, 1, MSG_DONTWAIT) != 0; i++) {
+		loop_turn(s.loop, 2);
+	}
+	assert_int_equal(recv(silent[0], &byte, 1, MSG_DONTWAIT), 0);
+	assert_true(recv(silent[1], &byte, 1, MSG_DONTWAIT) < 0);
+	assert_int_equal(http_server_count(s.server).overload, 1);
+	say(&s, "GET /items/last HTTP/1.1\r\nHost: h\r\n\r\n");
+	expect(&s, "\r\n\r\nlast");
+	for (size_t i = 0; i < COUNT(silent); i++) {
+		close_fd(silent[i]);
+	}
+	s.fd = busy;
+	buf_reset(&s.seen);
+	say(&s, "b");
+	expect(&s, "\r\n\r\nab");
+	stop(&s);
+}
+
 TEST(an_upgrade_hands_over_the_stream_with_what_came_behind_the_head)
 {
 	struct stage s;
@@ -495,6 +544,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_bad_head_or_path_behind_a_good_request_sees_nothing_of_that_one),
 	cmocka_unit_test(a_body_over_the_routes_limit_is_refused_early_and_counted),
 	cmocka_unit_test(malformed_and_oversized_heads_are_refused_and_counted),
+	cmocka_unit_test(who_says_nothing_keeps_nobody_out_of_a_full_listener),
 	cmocka_unit_test(a_body_that_drips_is_ended_though_something_always_comes),
 	cmocka_unit_test(a_body_that_comes_slowly_but_steadily_is_taken),
 	cmocka_unit_test(a_slow_head_and_a_slow_body_are_ended_and_an_idle_connection_silently),
