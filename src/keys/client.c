@@ -1,28 +1,22 @@
 #include "keys/client.h"
 
-#include <pthread.h>
-
-#include "base/map.h"
 #include "crypto/seal.h"
 #include "keys/call.h"
 
 enum {
-	OPENED_ID = KEYS_ID + 1, /* the key's id and the purpose */
-	ANSWER_SMALL = KIB(4),   /* bytes: an id, a signature, an error's text */
+	ANSWER_SMALL = KIB(4), /* bytes: an id, a signature, an error's text */
 };
 
 /* One sealed key for one purpose: what the signer of a struct key gets as its `user`. */
 struct opened {
 	struct keys_calls *calls;
-	uint8_t id[OPENED_ID];
+	uint8_t id[KEYS_ID];
 	enum keys_purpose purpose;
 	struct buf load; /* the request that makes keyd know it */
 };
 
 struct keys_client {
 	struct keys_calls *calls;
-	pthread_mutex_t lock; /* of `opened` */
-	struct map *opened;
 };
 
 bool keys_client_new(int control_fd, struct keys_client **out, struct err *err)
@@ -34,30 +28,16 @@ bool keys_client_new(int control_fd, struct keys_client **out, struct err *err)
 	}
 	struct keys_client *c = NEW(struct keys_client);
 	c->calls = calls;
-	c->opened = map_new();
-	pthread_mutex_init(&c->lock, NULL);
 	*out = c;
 	return true;
 }
 
 void keys_client_free(struct keys_client *c)
 {
-	size_t at = 0;
-	struct str key;
-	void *value;
-
-	if (!c) {
-		return;
+	if (c != NULL) {
+		keys_calls_free(c->calls);
+		free(c);
 	}
-	keys_calls_free(c->calls);
-	while (map_next(c->opened, &at, &key, &value)) {
-		struct opened *o = value;
-		buf_fini(&o->load);
-		free(o);
-	}
-	map_free(c->opened);
-	pthread_mutex_destroy(&c->lock);
-	free(c);
 }
 
 struct keys_calls *keys_client_calls(struct keys_client *c)
@@ -123,39 +103,36 @@ static bool sign(void *user, enum key_scheme scheme, struct str message, struct 
 	       keys_take_blob(&answer, signature, err);
 }
 
-static struct opened *intern(struct keys_client *c, struct str sealed, enum keys_purpose purpose)
+static void free_opened(void *user)
 {
-	uint8_t id[OPENED_ID];
+	struct opened *o = user;
 
-	digest_sha256(sealed, id);
-	id[KEYS_ID] = (uint8_t)purpose;
-	pthread_mutex_lock(&c->lock);
-	struct opened *o = map_get(c->opened, str_make(id, sizeof(id)));
-	if (!o && map_count(c->opened) < KEYS_OPENED_MAX) {
-		o = NEW(struct opened);
-		o->calls = c->calls;
-		o->purpose = purpose;
-		o->load = BUF(KEYS_SEALED_MAX + 5);
-		memcpy(o->id, id, sizeof(id));
-		wr_u8(&o->load, KEYS_LOAD);
-		wr_blob(&o->load, sealed);
-		map_put(c->opened, str_make(o->id, sizeof(o->id)), o);
-	}
-	pthread_mutex_unlock(&c->lock);
-	return o;
+	buf_fini(&o->load);
+	free(o);
 }
 
 bool keys_open(struct keys_client *c, struct str sealed, struct str spki, enum keys_purpose purpose,
 	       struct key **out, struct err *err)
 {
+	struct key *k = NULL;
+
 	if (sealed.len == 0 || sealed.len > KEYS_SEALED_MAX) {
 		return err_set(err, ERR_DENIED, "a sealed key of %zu bytes is none", sealed.len);
 	}
-	struct opened *o = intern(c, sealed, purpose);
-	if (!o) {
-		return err_set(err, ERR_LIMIT, "more than %d opened keys", KEYS_OPENED_MAX);
+	struct opened *o = NEW(struct opened);
+	o->calls = c->calls;
+	o->purpose = purpose;
+	o->load = BUF(KEYS_SEALED_MAX + 5);
+	digest_sha256(sealed, o->id);
+	wr_u8(&o->load, KEYS_LOAD);
+	wr_blob(&o->load, sealed);
+	if (!key_new(spki, sign, o, &k, err)) {
+		free_opened(o);
+		return false;
 	}
-	return key_new(spki, sign, o, out, err);
+	key_on_free(k, free_opened);
+	*out = k;
+	return true;
 }
 
 bool keys_issue(struct keys_client *c, const struct issue_facts *facts, struct str subject_spki,

@@ -17,10 +17,9 @@
 struct keys_client;
 
 enum {
-	KEYS_FRESH_MS = 10000,   /* how long a call waits for sockets, free or fresh, in all */
-	KEYS_REPEATS = 4,        /* of a call whose keyd died, each on a fresh set */
-	KEYS_ANSWER_MS = 60000,  /* how long keyd may take for one answer (RSA 4096: 2 s) */
-	KEYS_OPENED_MAX = 65536, /* sealed keys that a client remembers; more is ERR_LIMIT */
+	KEYS_FRESH_MS = 10000,  /* how long a call waits for sockets, free or fresh, in all */
+	KEYS_REPEATS = 4,       /* of a call whose keyd died, each on a fresh set */
+	KEYS_ANSWER_MS = 60000, /* how long keyd may take for one answer (RSA 4096: 2 s) */
 };
 
 /* `control_fd`: the socket to the monitor (taken). Blocks until the first set of sockets is there.
@@ -32,8 +31,8 @@ void keys_client_free(struct keys_client *c); /* takes NULL; no call may be runn
 NODISCARD bool keys_generate(struct keys_client *c, enum keys_class class_, enum key_kind kind,
 			     struct buf *sealed, struct buf *spki, struct err *err);
 /*
- * A struct key whose signatures come from keyd, for one purpose. Copies `sealed` into the client
- * (once per sealed key and purpose, kept as long as the client); the client must outlive the key.
+ * A struct key whose signatures come from keyd, for one purpose. Copies `sealed` into the key,
+ * which must not be used when the client is gone.
  */
 NODISCARD bool keys_open(struct keys_client *c, struct str sealed, struct str spki,
 			 enum keys_purpose purpose, struct key **out, struct err *err);

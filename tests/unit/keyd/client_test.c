@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <sched.h>
 
 /* The calls of keys/client, see pair.h. */
@@ -95,6 +96,62 @@ TEST(a_refusal_is_denied_with_the_reason_of_keyd)
 	assert_int_equal(keys_count(client).refused, 1);
 }
 
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+/* Bytes that are allocated now. */
+static size_t heap_in_use(void)
+{
+	return __sanitizer_get_current_allocated_bytes != NULL
+		       ? __sanitizer_get_current_allocated_bytes()
+		       : mallinfo2().uordblks;
+}
+
+/* Each refresh of a certificate opens new keys, and a program runs for years. */
+TEST(keys_that_are_done_with_leave_nothing_behind)
+{
+	enum {
+		KEYS = 200,
+		SEALED_BYTES = 8000,
+	};
+	AUTO_BUF struct buf sealed = BUF(KEYS_SEALED_MAX), spki = BUF(KEY_SPKI_MAX);
+	struct key *k = NULL;
+
+	assert_ok(keys_generate(client, KEYS_CLASS_CONNECTOR, KEY_KIND_P256, &sealed, &spki, &err),
+		  &err);
+	while (sealed.len < SEALED_BYTES) { /* it is not looked at before it signs */
+		buf_add_c(&sealed, 'x');
+	}
+	size_t before = heap_in_use();
+	for (uint32_t i = 0; i < KEYS; i++) {
+		memcpy(sealed.at, &i, sizeof(i)); /* another key each time */
+		assert_ok(
+			keys_open(client, buf_str(&sealed), buf_str(&spki), KEYS_FOR_CSR, &k, &err),
+			&err);
+		key_free(k);
+	}
+	size_t after = heap_in_use();
+	if (after > before + KEYS * SEALED_BYTES / 2) {
+		fail_msg("%zu bytes are kept of %d keys", after - before, (int)KEYS);
+	}
+}
+
+TEST(two_of_one_key_end_apart)
+{
+	AUTO_BUF struct buf sealed = BUF(KEYS_SEALED_MAX), spki = BUF(KEY_SPKI_MAX);
+	AUTO_BUF struct buf signature = BUF(KEY_SIGNATURE_MAX);
+	struct key *one = NULL;
+	AUTO(key_free) struct key *other = NULL;
+
+	assert_ok(keys_generate(client, KEYS_CLASS_TOKEN, KEY_KIND_P256, &sealed, &spki, &err),
+		  &err);
+	assert_ok(keys_open(client, buf_str(&sealed), buf_str(&spki), KEYS_FOR_TOKEN, &one, &err),
+		  &err);
+	assert_ok(keys_open(client, buf_str(&sealed), buf_str(&spki), KEYS_FOR_TOKEN, &other, &err),
+		  &err);
+	key_free(one);
+	assert_ok(key_sign(other, KEY_ECDSA_SHA256, STR("m"), &signature, &err), &err);
+}
+
 TEST(secrets_go_there_and_back)
 {
 	AUTO_BUF struct buf sealed = BUF(KIB(1));
@@ -123,6 +180,8 @@ static const struct CMUnitTest tests[] = {
 	PAIR_TEST(a_call_outlives_several_deaths_of_keyd),
 	PAIR_TEST(a_call_that_keyd_never_survives_is_given_up),
 	PAIR_TEST(a_refusal_is_denied_with_the_reason_of_keyd),
+	PAIR_TEST(keys_that_are_done_with_leave_nothing_behind),
+	PAIR_TEST(two_of_one_key_end_apart),
 	PAIR_TEST(secrets_go_there_and_back),
 	PAIR_TEST(a_request_longer_than_a_message_is_a_limit),
 };
