@@ -291,6 +291,17 @@ static void a_changed_backup_is_named(void **state)
 	keystore_close(k);
 }
 
+static void a_number_that_was_never_reached_is_named(void **state)
+{
+	struct keystore *k = filled(state);
+
+	database_sql(*state, "UPDATE keystore SET generation = generation + 4611686018427387904");
+	struct told t = verify(k);
+	says(&t, "generation 4611686018427387908: its row is missing or was changed");
+	says(&t, "generation 4611686018427387908: its entries are not those that it had");
+	keystore_close(k);
+}
+
 static void a_missing_generation_is_named(void **state)
 {
 	struct keystore *k = filled(state);
@@ -412,6 +423,7 @@ static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_changed_data_key_is_named),
 	ON_BOTH(a_changed_generation_is_named),
 	ON_BOTH(a_changed_backup_is_named),
+	ON_BOTH(a_number_that_was_never_reached_is_named),
 	ON_BOTH(a_missing_generation_is_named),
 	ON_BOTH(pruning_keeps_what_is_pinned_and_new),
 	ON_BOTH(old_backups_go_with_what_only_they_had),
