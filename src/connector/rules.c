@@ -111,6 +111,18 @@ static bool bad(struct err *err, const char *what, struct str value)
 		       STR_ARGS(str_first(value, 100)));
 }
 
+static bool bad_choice(struct err *err, const char *what, struct str value,
+		       const char *const *names)
+{
+	AUTO_BUF struct buf list = BUF(KIB(1));
+
+	for (; *names != NULL; names++) {
+		buf_addf(&list, "%s%s", list.len > 0 ? ", " : "", *names);
+	}
+	return err_set(err, ERR_CONFIG, "%s '%.*s' is not valid: one of %.*s", what,
+		       STR_ARGS(str_first(value, 100)), STR_ARGS(buf_str(&list)));
+}
+
 /* ---- system mappings ---- */
 
 static bool is_one_of(struct str value, const char *const *names, const char **out)
@@ -164,19 +176,19 @@ static bool read_choices(struct arena *arena, const struct json *j, struct mappi
 	const char *found;
 
 	if (!is_one_of(protocol, protocols, &found)) {
-		return bad(err, "protocol", protocol);
+		return bad_choice(err, "protocol", protocol, protocols);
 	}
 	row->protocol = str_of(found);
 	if (!is_one_of(type, types, &found)) {
-		return bad(err, "backendType", type);
+		return bad_choice(err, "backendType", type, types);
 	}
 	row->backend_type = str_of(found);
 	if (!is_one_of(mode.at ? mode : STR("NONE"), modes, &found)) {
-		return bad(err, "authenticationMode", mode);
+		return bad_choice(err, "authenticationMode", mode, modes);
 	}
 	row->authentication_mode = str_of(found);
 	if (!is_one_of(host.at ? host : STR("VIRTUAL"), hosts, &found)) {
-		return bad(err, "hostInHeader", host);
+		return bad_choice(err, "hostInHeader", host, hosts);
 	}
 	row->host_internal = found == hosts[1];
 	return true;

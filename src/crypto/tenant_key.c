@@ -201,7 +201,10 @@ static EVP_PKEY *make_ec(unsigned bits, const char *curve, struct err *err)
 
 	if (curve != NULL && curve[0] != '\0') {
 		if (!curve_name(curve, &name)) {
-			err_set(err, ERR_CONFIG, "the curve \"%.60s\" is not offered", curve);
+			err_set(err, ERR_CONFIG,
+				"the curve \"%.60s\" is not offered: secp256r1, secp384r1, "
+				"secp521r1 and others of SEC 2 and X9.62 are",
+				curve);
 			return NULL;
 		}
 	} else if ((name = curve_of_size(bits)) == NULL) {

@@ -230,8 +230,11 @@ static bool fail(const struct transfer *t, CURLcode code, const struct fetch_req
 			       t->answer->body.max);
 	}
 	bool ours = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
+	bool plain = str_contains(str_of(t->why), STR("wrong version number"));
 	return err_set(err, ours ? ERR_CONFIG : ERR_NETWORK, "%s: %s", r->url,
-		       t->why[0] ? t->why : curl_easy_strerror(code));
+		       plain       ? "what listens there speaks no TLS"
+		       : t->why[0] ? t->why
+				   : curl_easy_strerror(code));
 }
 
 bool fetch(const struct fetch_request *request, struct fetch_answer *answer, struct err *err)

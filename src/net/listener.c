@@ -86,6 +86,12 @@ static bool bind_and_listen(int fd, const struct address *a, bool shared, const 
 		return err_errno(err, ERR_SYSTEM, "cannot share %s", where);
 	}
 	if (bind(fd, (const void *)a->bytes, a->len) != 0) {
+		if (errno == EADDRINUSE) {
+			return err_set(err, ERR_CONFIG,
+				       "cannot listen on %s: another program does (ss -ltnp names "
+				       "it): end it, or set another address",
+				       where);
+		}
 		return err_errno(err, ERR_CONFIG, "cannot listen on %s", where);
 	}
 	if (listen(fd, LISTENER_BACKLOG) != 0) {

@@ -103,6 +103,9 @@ void cli_split_subaccount(struct str value, struct str *id, struct str *region);
 /* From `file` ("-": standard input), the environment, or the terminal; one line without its end. */
 NODISCARD bool cli_secret(const char *file, const char *environment, const char *prompt,
 			  struct buf *out, struct err *err);
+/* The same for one that is to be set: on the terminal it is typed twice. */
+NODISCARD bool cli_new_secret(const char *file, const char *environment, const char *prompt,
+			      struct buf *out, struct err *err);
 NODISCARD bool cli_read_file(const char *path, struct buf *out, struct err *err);
 
 /* ---- cli_call.c: one connection's worth of settings, and requests ---- */

@@ -106,7 +106,7 @@ const struct cli_command cli_keystore_commands[] = {
 		  {"PORT", "port", CLI_NUMBER, true, "Its port"},
 		  {"alias", "alias", CLI_TEXT, false, "Key pair to show; chosen when the server asks otherwise"},
 		  {"validate-server", "validateServer", CLI_BOOL, false,
-		   "Judge its chain, time and name", "on"}}},
+		   "End at a chain, time or name that is wrong; off: tell it, and go on", "on"}}},
 	{.words = "keystore require-certificate", .server = CLI_CLOUD, .method = "PUT",
 	 .path = OF_KEYSTORE "/settings",
 	 .summary = "Demand a client certificate of whoever uses the TLS proxy, or not",

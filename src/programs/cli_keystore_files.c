@@ -197,6 +197,16 @@ static bool send_import(struct cli_run *run, enum content content, struct str bo
 			      json, err);
 }
 
+/* The server cannot tell a password that is wrong from one that was not given. */
+static bool explain_password(const struct cli_run *run, enum content content, struct err *err)
+{
+	bool unsaid = content != CONTENT_CERTIFICATE && !cli_value(run, "file-password");
+
+	return unsaid && str_contains(str_of(err->text), STR("password is wrong"))
+		       ? err_wrap(err, "--file-password-file was not given")
+		       : false;
+}
+
 /* Entries that were not taken are no success. */
 static bool judge_report(const struct json *rows, struct err *err)
 {
@@ -231,7 +241,7 @@ bool cli_keystore_import(struct cli_run *run, struct err *err)
 	}
 	if (!send_import(run, content, body, false, &json, err) &&
 	    (!may_confirm(run, err) || !send_import(run, content, body, true, &json, err))) {
-		return false;
+		return explain_password(run, content, err);
 	}
 	const struct json *rows = json_get(json_get(json, "d"), "results");
 	keystore_print_report(run, rows);

@@ -209,7 +209,11 @@ static bool read_secrets(struct cli_parsed *p, struct err *err)
 		char name[128];
 		AUTO_BUF struct buf secret = BUF_SECRET(CLI_FILE_MAX);
 		environment_of(row->name, name);
-		if (!cli_secret(p->values[i], name, row->help, &secret, err)) {
+		/* what has to be told is a password that is set; the others prove something */
+		bool good = row->required
+				    ? cli_new_secret(p->values[i], name, row->help, &secret, err)
+				    : cli_secret(p->values[i], name, row->help, &secret, err);
+		if (!good) {
 			return false;
 		}
 		free(p->values[i]);

@@ -1,9 +1,18 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "programs/cli.h"
+
+enum {
+	SECRET_LINE_MAX = 1024,
+};
+
+static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
 
 static bool read_all(int fd, const char *name, struct buf *out, struct err *err)
 {
@@ -74,32 +83,68 @@ static bool refuse_to_ask(const char *prompt, const char *environment, struct er
 		       prompt, environment, STR_ARGS(buf_str(&option)));
 }
 
+/*
+ * One line without echo. A signal that would end or stop the program waits until the terminal
+ * echoes again; the line discipline gives one line per read.
+ */
+static ssize_t read_unseen(int tty, char *room, size_t max)
+{
+	sigset_t waiting, before;
+	struct termios usual, silent;
+
+	sigemptyset(&waiting);
+	for (size_t i = 0; i < COUNT(ending); i++) {
+		sigaddset(&waiting, ending[i]);
+	}
+	if (tcgetattr(tty, &usual) != 0 || sigprocmask(SIG_BLOCK, &waiting, &before) != 0) {
+		return -1;
+	}
+	AUTO_FD int signals = signalfd(-1, &waiting, SFD_CLOEXEC);
+	struct pollfd fds[] = {{.fd = tty, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+	silent = usual;
+	silent.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(tty, TCSAFLUSH, &silent);
+	bool typed = poll(fds, COUNT(fds), -1) > 0 && fds[1].revents == 0;
+	ssize_t got = typed ? read(tty, room, max) : -1;
+	tcsetattr(tty, TCSAFLUSH, &usual);
+	dprintf(tty, "\n");
+	sigprocmask(SIG_SETMASK, &before, NULL); /* here a signal that came has its way */
+	return got;
+}
+
 static bool ask(const char *prompt, const char *environment, struct buf *out, struct err *err)
 {
 	AUTO_FD int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-	struct termios usual;
-	if (tty < 0 || tcgetattr(tty, &usual) != 0) {
+
+	if (tty < 0 || isatty(tty) == 0) {
 		return refuse_to_ask(prompt, environment, err);
 	}
-	struct termios silent = usual;
-	silent.c_lflag &= ~(tcflag_t)ECHO;
 	dprintf(tty, "%s: ", prompt);
-	tcsetattr(tty, TCSAFLUSH, &silent);
-	char *room = buf_reserve(out, 1024);
-	ssize_t got = room ? read(tty, room, 1024) : -1; /* the line discipline gives one line */
-	tcsetattr(tty, TCSAFLUSH, &usual);
-	dprintf(tty, "\n");
+	char *room = buf_reserve(out, SECRET_LINE_MAX);
+	ssize_t got = room ? read_unseen(tty, room, SECRET_LINE_MAX) : -1;
 	if (got <= 0) {
 		return err_set(err, ERR_CONFIG, "%s: nothing was typed", prompt);
 	}
 	buf_commit(out, (size_t)got);
-	return true;
+	return keep_line(out, prompt, err);
 }
 
-bool cli_secret(const char *file, const char *environment, const char *prompt, struct buf *out,
-		struct err *err)
+static bool ask_again(const char *prompt, const struct buf *first, struct err *err)
+{
+	AUTO_BUF struct buf second = BUF_SECRET(CLI_FILE_MAX);
+	AUTO_BUF struct buf again = BUF(512);
+
+	buf_addf(&again, "%s, again", prompt);
+	return ask(again.at, "", &second, err) &&
+	       (str_eq(buf_str(first), buf_str(&second)) ||
+		err_set(err, ERR_CONFIG, "the two are not the same: nothing was changed"));
+}
+
+static bool secret(const char *file, const char *environment, const char *prompt, bool is_new,
+		   struct buf *out, struct err *err)
 {
 	const char *value = getenv(environment);
+
 	if (file != NULL) {
 		return cli_read_file(file, out, err) && keep_line(out, file, err);
 	}
@@ -107,5 +152,17 @@ bool cli_secret(const char *file, const char *environment, const char *prompt, s
 		buf_add_str(out, str_of(value));
 		return keep_line(out, environment, err);
 	}
-	return ask(prompt, environment, out, err) && keep_line(out, prompt, err);
+	return ask(prompt, environment, out, err) && (!is_new || ask_again(prompt, out, err));
+}
+
+bool cli_secret(const char *file, const char *environment, const char *prompt, struct buf *out,
+		struct err *err)
+{
+	return secret(file, environment, prompt, false, out, err);
+}
+
+bool cli_new_secret(const char *file, const char *environment, const char *prompt, struct buf *out,
+		    struct err *err)
+{
+	return secret(file, environment, prompt, true, out, err);
 }

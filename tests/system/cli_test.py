@@ -55,6 +55,15 @@ def case_untrusted_server(world):
                           env=dict(os.environ, DRAWBRIDGE_PASSWORD="x"), timeout=60)
     equal(done.returncode, 1, "status")
     expect("ca-file" in done.stderr or "root-pin" in done.stderr, f"said {done.stderr}")
+    done = subprocess.run([world.binary("drawbridge"), "cloud", "version", "--url",
+                           f"https://localhost:{world.ports.proxy}"], capture_output=True, text=True,
+                          env=dict(os.environ, DRAWBRIDGE_PASSWORD="x"), timeout=60)
+    equal(done.returncode, 1, "status of a listener without TLS")
+    expect("speaks no TLS" in done.stderr, f"said {done.stderr}")
+    done = subprocess.run([world.binary("drawbridge"), "cloud", "version", "--ca-file", "/etc/passwd"],
+                          capture_output=True, text=True, env=dict(os.environ, DRAWBRIDGE_PASSWORD="x"), timeout=60)
+    equal(done.returncode, 2, "status of a file without certificates")
+    expect("no certificate" in done.stderr, f"said {done.stderr}")
 
 
 def case_whole_story(world):

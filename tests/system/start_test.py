@@ -147,7 +147,7 @@ def case_port_taken(world):
             with socket.socket() as other:
                 other.bind(("127.0.0.1", port))
                 other.listen()
-                place.refuses(place.program(), f"127.0.0.1:{port}", "in use")
+                place.refuses(place.program(), f"127.0.0.1:{port}", "another program does")
 
 
 def case_bad_options(world):

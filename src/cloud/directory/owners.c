@@ -58,12 +58,12 @@ static enum directory_enrol refuse_stranger(struct store *s, struct str subaccou
 	if (!directory_owner_names(s, subaccount, &names, err)) {
 		return DIRECTORY_ENROL_FAILED;
 	}
+	struct str owners = names.len > 0 ? buf_str(&names) : STR("none: is the ID right?");
 	err_set(err, ERR_DENIED,
 		"%s is not an owner of subaccount %.*s (owners: %.*s): an owner is added in the "
 		"cloud "
 		"console under System > Administration > Data Source Configuration > Core Account",
-		user->name, STR_ARGS(subaccount), (int)(names.len < 150 ? names.len : 150),
-		names.len > 0 ? names.at : "none");
+		user->name, STR_ARGS(subaccount), STR_ARGS(str_first(owners, 150)));
 	return DIRECTORY_ENROL_NOT_OWNER;
 }
 

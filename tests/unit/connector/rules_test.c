@@ -53,7 +53,8 @@ TEST(a_bad_mapping_names_its_field)
 		const char *text, *says;
 	} rows[] = {
 		{"{" GOOD ",\"hostInHeader\":\"both\"}", "hostInHeader 'both'"},
-		{"{" GOOD ",\"authenticationMode\":\"X\"}", "authenticationMode"},
+		{"{" GOOD ",\"authenticationMode\":\"X\"}",
+		 "authenticationMode 'X' is not valid: one of NONE, NONE_RESTRICTED, X509_GENERAL"},
 		{"{" GOOD ",\"sid\":\"123456789\"}", "sid is longer"},
 		{"{" GOOD ",\"sid\":\"a\\nb\"}", "sid holds a control character"},
 		{"{" GOOD ",\"sid\":[]}", "sid must be a text"},

@@ -79,6 +79,7 @@ static void only_an_owner_with_the_right_password_may_enrol(void **state)
 	assert_true(str_contains(str_of(err.text), STR("Core Account")));
 	assert_int_equal(judge(s, OTHER, "alice", "correct horse", &err),
 			 DIRECTORY_ENROL_NOT_OWNER);
+	assert_true(str_contains(str_of(err.text), STR("is the ID right?")));
 	assert_int_equal(judge(s, OTHER, "bob", "correct horse", &err),
 			 DIRECTORY_ENROL_NO_SUBACCOUNT);
 }
