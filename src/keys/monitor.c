@@ -1,17 +1,11 @@
-#include "keys/monitor.h"
+#include "keys/monitor_priv.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/crash.h"
 #include "keys/master.h"
@@ -377,76 +371,6 @@ static bool watch_signals(struct monitor *m, struct err *err)
 	return m->signals >= 0 || err_errno(err, ERR_SYSTEM, "cannot watch signals");
 }
 
-static bool make_folder(const char *path, struct err *err)
-{
-	if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-		return err_errno(err, ERR_CONFIG,
-				 "cannot make the state folder %s (make it, or give another with "
-				 "state.dir)",
-				 path);
-	}
-	return true;
-}
-
-/* Looked at before the key is made: its folder tells where it will be. */
-static bool key_is_apart(const struct monitor_settings *s, struct err *err)
-{
-	struct str path = str_of(s->master_key_path);
-	size_t slash = str_find_last(path, '/');
-	AUTO_FREE char *folder = slash == path.len ? str_dup(STR("."))
-				 : slash == 0      ? str_dup(STR("/"))
-						   : str_dup(str_first(path, slash));
-
-	if (sandbox_is_inside(folder, s->state_dir) ||
-	    sandbox_is_inside(s->master_key_path, s->state_dir)) {
-		return err_set(err, ERR_CONFIG,
-			       "the master key %s lies in the state folder, where the server may "
-			       "read: move it to another folder (master.key.file)",
-			       s->master_key_path);
-	}
-	return true;
-}
-
-/* A program that cannot be executed would be started again for ever. */
-static bool keyd_is_there(const char *path, struct err *err)
-{
-	struct stat st;
-
-	if (access(path, X_OK) != 0 || stat(path, &st) != 0) {
-		return err_errno(err, ERR_CONFIG,
-				 "cannot execute the key process %s (say where it is with "
-				 "keyd.path)",
-				 path);
-	}
-	return S_ISREG(st.st_mode) ||
-	       err_set(err, ERR_CONFIG, "the key process %s is no file (keyd.path)", path);
-}
-
-static bool prepare(struct monitor *m, struct err *err)
-{
-	const struct monitor_settings *s = m->settings;
-	AUTO_BUF struct buf folder = BUF(PATH_MAX);
-	struct stat st;
-
-	buf_addf(&folder, "%s/keyd", s->state_dir);
-	if (buf_failed(&folder)) {
-		return err_set(err, ERR_CONFIG, "the name of the state folder is too long");
-	}
-	bool first_start = stat(folder.at, &st) != 0;
-	if (!keyd_is_there(s->keyd_path, err)) {
-		return false;
-	}
-	if (!make_folder(s->state_dir, err) || !key_is_apart(s, err)) {
-		return false;
-	}
-	/* The key before the folder that makes it obligatory: kill -9 between them heals. */
-	m->source_is_fixed = master_is_fixed();
-	if (!master_open(s->master_key_path, first_start, &m->master, err)) {
-		return false;
-	}
-	return make_folder(folder.at, err) && watch_signals(m, err);
-}
-
 static void end_children(struct monitor *m)
 {
 	kill_child(&m->server, SIGTERM); /* runs only when keyd has the wrong master key */
@@ -478,7 +402,8 @@ int monitor_run(const struct monitor_settings *settings)
 	struct err err;
 
 	sandbox_no_dumps();
-	if (!prepare(&m, &err)) {
+	m.source_is_fixed = master_is_fixed();
+	if (!monitor_prepare(settings, &m.master, &err) || !watch_signals(&m, &err)) {
 		log_error("cannot start", LOG_ERR(&err));
 		m.done = true;
 		m.status = EXIT_CONFIG;
