@@ -136,11 +136,6 @@ void http_server_close(struct http_server *s)
 	server_connection_gone(s);
 }
 
-void http_server_openapi(const struct http_server *s, struct buf *json)
-{
-	http_openapi_write(s->settings.tables, s->settings.title, json);
-}
-
 struct http_server_counters http_server_count(const struct http_server *s)
 {
 	const struct server_counters *c = &s->counters;

@@ -146,7 +146,6 @@ NODISCARD bool http_server_listen(struct http_server *s, const char *where,
 				  struct tls_config *(*tls)(void *user), void *tls_user,
 				  uint16_t *port, struct err *err);
 void http_server_close(struct http_server *s); /* stops accepting; running calls end, then freed */
-void http_server_openapi(const struct http_server *s, struct buf *json);
 struct http_server_counters {
 	uint64_t connections; /* open now */
 	uint64_t requests;    /* complete ones that reached a handler */

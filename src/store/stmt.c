@@ -80,11 +80,6 @@ void stmt_int(struct stmt *st, int param, int64_t value)
 	*param_of(st, param) = (struct param){.kind = PARAM_INT, .number = value};
 }
 
-void stmt_null(struct stmt *st, int param)
-{
-	*param_of(st, param) = (struct param){.kind = PARAM_NULL};
-}
-
 /* The stricter of the two databases decides, so that both behave alike. */
 static bool params_are_storable(const struct stmt *st, struct err *err)
 {

@@ -111,11 +111,6 @@ void store_close(struct store *s)
 	free(s);
 }
 
-bool store_is_postgresql(const struct store *s)
-{
-	return s->dialect == &postgresql_dialect;
-}
-
 void store_set_node(struct store *s, const char *node)
 {
 	snprintf(s->node, sizeof(s->node), "%s", node);

@@ -39,7 +39,6 @@ NODISCARD bool store_open_to_read(const char *url, unsigned connections, struct 
 				  struct err *err);
 void store_close(struct store *s);
 DEFINE_AUTO(store_close, struct store *)
-bool store_is_postgresql(const struct store *s);
 
 NODISCARD bool store_take(struct store *s, struct db **out, struct err *err); /* waits up to 10 s */
 void store_give(struct store *s, struct db *db);                              /* takes NULL */
@@ -68,7 +67,6 @@ NODISCARD bool db_prepare(struct db *db, const char *sql, struct stmt **out, str
 void stmt_text(struct stmt *st, int param, struct str value);
 void stmt_blob(struct stmt *st, int param, struct str value);
 void stmt_int(struct stmt *st, int param, int64_t value);
-void stmt_null(struct stmt *st, int param);
 enum store_outcome stmt_step(struct stmt *st, struct err *err);
 /* Columns from 0; lent until the next step or reset. */
 struct str stmt_col_text(struct stmt *st, int col); /* at == NULL for NULL; blobs too */

@@ -110,22 +110,3 @@ enum link_command link_step(struct link *l, enum link_event event, msec_t now)
 	}
 	return t->command;
 }
-
-const char *link_state_name(enum link_state state)
-{
-	switch (state) {
-	case LINK_IDLE:
-		return "idle";
-	case LINK_DIALING:
-		return "dialing";
-	case LINK_GREETING:
-		return "greeting";
-	case LINK_UP:
-		return "up";
-	case LINK_DRAINING:
-		return "draining";
-	case LINK_WAITING:
-		return "waiting";
-	}
-	return "unknown";
-}

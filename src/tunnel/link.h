@@ -65,4 +65,3 @@ struct link {
 /* Every change of link->state in the program happens here. */
 enum link_command link_step(struct link *l, enum link_event event, msec_t now);
 msec_t link_backoff(unsigned failures, uint64_t random); /* in [0, cap]: full jitter */
-const char *link_state_name(enum link_state state);

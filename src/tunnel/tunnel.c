@@ -205,7 +205,6 @@ static void on_h2(struct h2_engine *e, const struct h2_notice *notice, void *use
 		if (t->life == LIFE_NEW) {
 			t->life = LIFE_UP;
 		}
-		t->up_since = loop_now(t->loop);
 		tunnel_say(t, SAY_UP);
 		return;
 	case H2_CLOSED:
@@ -281,17 +280,7 @@ const struct err *tunnel_failure(const struct tunnel *t)
 	return &t->failure;
 }
 
-msec_t tunnel_up_since(const struct tunnel *t)
-{
-	return t->up_since;
-}
-
 size_t tunnel_streams(const struct tunnel *t)
 {
 	return t->h2 != NULL ? h2_streams_open(t->h2) : 0;
-}
-
-void *tunnel_user(const struct tunnel *t)
-{
-	return t->settings.user;
 }

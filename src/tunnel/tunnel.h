@@ -68,6 +68,4 @@ bool tunnel_is_usable(
 void tunnel_drain(struct tunnel *t, msec_t limit);
 const struct err *tunnel_failure(const struct tunnel *t);
 msec_t tunnel_last_heard(const struct tunnel *t); /* loop time of the last byte */
-msec_t tunnel_up_since(const struct tunnel *t);   /* loop time; 0: not yet */
 size_t tunnel_streams(const struct tunnel *t);
-void *tunnel_user(const struct tunnel *t);

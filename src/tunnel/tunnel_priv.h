@@ -36,7 +36,7 @@ struct tunnel {
 	uint64_t pings;     /* sent; answers come in the same order */
 	uint64_t pongs;     /* received */
 	uint64_t last_ping; /* the number of the PING behind the shutdown notice */
-	msec_t born, up_since;
+	msec_t born;
 	msec_t asked_at; /* when the oldest PING without any byte since left; 0: none */
 	msec_t ends_at;  /* limit of the drain; 0: none */
 	struct err failure;

@@ -75,7 +75,8 @@ static void start_look(struct loop_message *m)
 	loop_timer_set(k->worker->loop, &k->timer, k->asked + HEARD_LOOK_MS, on_look);
 }
 
-bool relay_holder_answers(struct relay *r, struct str key, struct str instance)
+/* Asks its tunnels for a sign of life; blocks up to RELAY_HOLDER_ANSWER_MS. In a job. */
+static bool holder_answers(struct relay *r, struct str key, struct str instance)
 {
 	struct question *q = NEW(struct question);
 
@@ -140,7 +141,7 @@ static enum holder_state ask_holder(struct relay *r, struct str key,
 		atomic_fetch_sub(&r->probes, 1);
 		return HOLDER_NOT_ASKED;
 	}
-	bool answers = relay_holder_answers(r, key, str_of(holder->instance));
+	bool answers = holder_answers(r, key, str_of(holder->instance));
 	atomic_fetch_sub(&r->probes, 1);
 	return answers ? HOLDER_LIVES : HOLDER_SILENT;
 }

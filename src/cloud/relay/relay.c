@@ -15,7 +15,6 @@ enum {
 void relay_post(struct relay *r, unsigned worker, struct relay_note *take,
 		void (*fn)(struct loop_message *))
 {
-	take->relay = r;
 	take->worker = r->threads[worker].worker;
 	take->message.fn = fn;
 	loop_post(r->threads[worker].loop, &take->message);
@@ -24,11 +23,6 @@ void relay_post(struct relay *r, unsigned worker, struct relay_note *take,
 static struct relay_note *note_of(struct loop_message *m)
 {
 	return CONTAINER_OF(m, struct relay_note, message);
-}
-
-struct worker *relay_note_worker(struct loop_message *m)
-{
-	return note_of(m)->worker;
 }
 
 static struct relay_note *note_new(struct str key, struct str instance)

@@ -36,22 +36,17 @@ struct relay {
 /* A message to one worker: `fn` runs there and frees it. */
 struct relay_note {
 	struct loop_message message;
-	struct relay *relay;
 	struct worker *worker;
 	char key[REGISTRY_KEY_MAX];
 	char instance[DIRECTORY_UUID];
-	uint64_t id;
 	msec_t limit;
 };
 void relay_post(struct relay *r, unsigned worker, struct relay_note *take,
 		void (*fn)(struct loop_message *));
-struct worker *relay_note_worker(struct loop_message *m);
 /* Brings the claim of a place up to date, in a job: taken, renewed or given back. Any thread. */
 void relay_sync_claim(struct relay *r, struct str key, struct str gone_instance);
 /* Closes the tunnels of an installation at a place, on all workers. Any thread. */
 void relay_evict(struct relay *r, struct str key, struct str instance);
-/* Asks the holder's tunnels for a sign of life; blocks up to RELAY_HOLDER_ANSWER_MS. In a job. */
-bool relay_holder_answers(struct relay *r, struct str key, struct str instance);
 /* Puts an admitted tunnel on a worker; takes the parts. Any thread. */
 void relay_place_tunnel(struct relay *r, const struct worker_tunnel_facts *facts, unsigned worker,
 			struct stream_parts *take);
