@@ -308,11 +308,12 @@ static int64_t pg_changed(struct stmt *st)
 
 static struct str pg_col_bytes(struct stmt *st, int col)
 {
-	if (PQgetisnull(st->native, st->row, col)) {
+	int len = PQgetlength(st->native, st->row, col);
+
+	if (len == 0 && PQgetisnull(st->native, st->row, col)) {
 		return STR_NONE;
 	}
-	return str_make(PQgetvalue(st->native, st->row, col),
-			(size_t)PQgetlength(st->native, st->row, col));
+	return str_make(PQgetvalue(st->native, st->row, col), (size_t)len);
 }
 
 static int64_t pg_col_int(struct stmt *st, int col)

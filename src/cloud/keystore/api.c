@@ -86,6 +86,8 @@ void api_refuse(struct http_call *call, enum keystore_outcome outcome, const str
 
 void api_write_entry(struct jsonw *w, const struct keystore_entry *e)
 {
+	char print[KEYSTORE_PRINT_TEXT];
+
 	jsonw_key_text(w, "alias", e->alias);
 	jsonw_key(w, "hexAlias");
 	jsonw_raw(w, STR("\""));
@@ -103,7 +105,7 @@ void api_write_entry(struct jsonw *w, const struct keystore_entry *e)
 	jsonw_key_text(w, "signatureAlgorithm", e->signature);
 	jsonw_key_time_ms(w, "notBefore", e->not_before);
 	jsonw_key_time_ms(w, "notAfter", e->not_after);
-	jsonw_key_text(w, "sha256", e->sha256);
+	jsonw_key_text(w, "sha256", keystore_print(e, KEYSTORE_SHA256, print));
 	jsonw_key_int(w, "chainLength", e->chain_length);
 	jsonw_key_str(w, "createdBy", odata_user(e, e->created_by));
 	jsonw_key_time_ms(w, "created", e->created);

@@ -15,6 +15,14 @@ struct keystore_draft *keystore_drafts_add(struct keystore_drafts *ds)
 	}
 	struct keystore_draft *d = NEW(struct keystore_draft);
 	ds->all[ds->n++] = d;
+	d->entry = (struct keystore_entry){.alias = d->alias,
+					   .created_by = d->created_by,
+					   .modified_by = d->modified_by,
+					   .key_type = d->key_type,
+					   .curve = d->curve,
+					   .signature = d->signature,
+					   .serial = d->serial,
+					   .prints = d->prints};
 	return d;
 }
 
@@ -80,7 +88,7 @@ bool keystore_draft_make(struct keystore_draft *d, struct str alias, enum keys_e
 	e->version = keystore_new_id();
 	e->kind = kind;
 	e->owner = owner;
-	if (!str_copy(alias, e->alias, sizeof(e->alias))) {
+	if (!str_copy(alias, d->alias, sizeof(d->alias))) {
 		return err_set(err, ERR_CONFIG, "the alias is too long");
 	}
 	keystore_alias_fold(alias, &d->fold);

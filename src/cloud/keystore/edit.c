@@ -178,9 +178,9 @@ bool keystore_edit_open(struct keystore_edit *e, struct keystore_draft *d,
 			   QUERY_INT(e->generation)},
 		.n_params = 7};
 
-	(void)snprintf(v->modified_by, sizeof(v->modified_by), "%.*s", STR_ARGS(e->c->actor.who));
-	(void)snprintf(v->created_by, sizeof(v->created_by), "%s",
-		       was != NULL ? was->created_by : v->modified_by);
+	(void)snprintf(d->modified_by, sizeof(d->modified_by), "%.*s", STR_ARGS(e->c->actor.who));
+	(void)snprintf(d->created_by, sizeof(d->created_by), "%s",
+		       was != NULL ? was->created_by : d->modified_by);
 	v->modified = e->c->now;
 	v->created = was != NULL ? was->created : e->c->now;
 	d->is_used = true;
@@ -228,8 +228,10 @@ void keystore_audit_current(struct buf *out, const struct keystore_current *now)
 void keystore_audit_draft(struct buf *out, const struct keystore_draft *d)
 {
 	const struct keystore_entry *v = &d->entry;
+	char print[KEYSTORE_PRINT_TEXT];
 
-	audit_facts(out, v->kind, str_of(v->alias), v->subject, v->issuer, v->serial, v->sha256);
+	audit_facts(out, v->kind, str_of(v->alias), v->subject, v->issuer, v->serial,
+		    keystore_print(v, KEYSTORE_SHA256, print));
 }
 
 static void record(struct keystore_edit *e, struct change *change)

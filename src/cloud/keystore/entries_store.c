@@ -2,10 +2,7 @@
 #include "cloud/keystore/keystore_priv.h"
 
 enum {
-	TEXTS_MAX = 256 * 1024 * 1024, /* DNs of one list: 10,000 entries with the longest ones */
-	SHA1 = 20,
-	SHA256 = 32,
-	SHA512 = 64,
+	TEXTS_MAX = 256 * 1024 * 1024, /* of one list: 10,000 entries with the longest names */
 };
 
 struct keystore_list *keystore_list_new(void)
@@ -49,62 +46,128 @@ void keystore_print_text(const uint8_t *bytes, size_t n, char *into)
 	into[-1] = '\0';
 }
 
-static void read_prints(struct str prints, struct keystore_entry *e)
+const char *keystore_print(const struct keystore_entry *e, enum keystore_print which,
+			   char into[static KEYSTORE_PRINT_TEXT])
 {
-	const uint8_t *at = (const uint8_t *)prints.at;
+	size_t before = which == KEYSTORE_SHA1     ? 0
+			: which == KEYSTORE_SHA256 ? KEYSTORE_SHA1
+						   : KEYSTORE_SHA1 + KEYSTORE_SHA256;
 
-	if (prints.len == KEYSTORE_PRINTS) {
-		keystore_print_text(at, SHA1, e->sha1);
-		keystore_print_text(at + SHA1, SHA256, e->sha256);
-		keystore_print_text(at + SHA1 + SHA256, SHA512, e->sha512);
+	into[0] = '\0';
+	if (e->prints != NULL) {
+		keystore_print_text(e->prints + before, which, into);
 	}
+	return into;
 }
 
-static void read_facts(struct stmt *st, struct keystore_entry *e)
+/* ---- rows ---- */
+
+enum {
+	N_TEXTS = 7,
+};
+
+/* The longest that each may be; what a database has beyond is cut, as a draft would have it. */
+static const struct {
+	int column;
+	size_t max;
+} text_columns[N_TEXTS] = {{1, KEYSTORE_ALIAS_MAX - 1},
+			   {5, DIRECTORY_NAME_MAX - 1},
+			   {6, DIRECTORY_NAME_MAX - 1},
+			   {9, 15},
+			   {10, 63},
+			   {11, 63},
+			   {12, 271}};
+
+static const char **text_of(struct keystore_entry *e, int i)
 {
-	query_copy(st, 9, e->key_type, sizeof(e->key_type));
-	query_copy(st, 10, e->curve, sizeof(e->curve));
-	query_copy(st, 11, e->signature, sizeof(e->signature));
-	query_copy(st, 12, e->serial, sizeof(e->serial));
-	e->key_size = (uint32_t)stmt_col_int(st, 13);
-	e->x509_version = (uint32_t)stmt_col_int(st, 14);
-	e->not_before = stmt_col_int(st, 15);
-	e->not_after = stmt_col_int(st, 16);
-	read_prints(stmt_col_text(st, 19), e);
-	e->chain_length = (uint32_t)stmt_col_int(st, 20);
-	e->bytes = (uint32_t)stmt_col_int(st, 21);
+	const char **const all[N_TEXTS] = {&e->alias, &e->created_by, &e->modified_by, &e->key_type,
+					   &e->curve, &e->signature,  &e->serial};
+
+	return all[i];
 }
 
-static void read_entry(struct stmt *st, struct keystore_entry *e)
+static char *put(char *at, const void *bytes, size_t len)
 {
-	e->version = stmt_col_int(st, 0);
-	query_copy(st, 1, e->alias, sizeof(e->alias));
-	e->owner = stmt_col_int(st, 2) == KEYS_OWNER_PROVIDER ? KEYS_OWNER_PROVIDER
-							      : KEYS_OWNER_TENANT;
-	e->kind = stmt_col_int(st, 3) == KEYS_ENTRY_KEY_PAIR ? KEYS_ENTRY_KEY_PAIR
-							     : KEYS_ENTRY_CERTIFICATE;
-	e->flags = (uint8_t)stmt_col_int(st, 4);
-	query_copy(st, 5, e->created_by, sizeof(e->created_by));
-	query_copy(st, 6, e->modified_by, sizeof(e->modified_by));
-	e->created = stmt_col_int(st, 7);
-	e->modified = stmt_col_int(st, 8);
-	read_facts(st, e);
+	if (len > 0) {
+		memcpy(at, bytes, len);
+	}
+	return at + len;
+}
+
+/* One piece of memory for all that an entry points to. */
+static bool keep(struct keystore_list *l, struct keystore_entry *e, const struct str *texts,
+		 struct err *err)
+{
+	size_t len = (e->prints != NULL ? KEYSTORE_PRINTS : 0) + e->subject.len + e->issuer.len;
+
+	for (int i = 0; i < N_TEXTS; i++) {
+		len += texts[i].len + 1;
+	}
+	char *at = arena_get(l->texts, len);
+	if (at == NULL) {
+		return err_set(err, ERR_LIMIT, "the texts of the entries take more than %d bytes",
+			       (int)TEXTS_MAX);
+	}
+	for (int i = 0; i < N_TEXTS; i++) {
+		*text_of(e, i) = at;
+		at = put(at, texts[i].at, texts[i].len);
+		*at++ = '\0';
+	}
+	const struct str subject = e->subject, issuer = e->issuer;
+	e->subject = str_make(at, subject.len);
+	at = put(at, subject.at, subject.len);
+	e->issuer = str_make(at, issuer.len);
+	at = put(at, issuer.at, issuer.len);
+	if (e->prints != NULL) {
+		const uint8_t *prints = e->prints;
+		e->prints = (const uint8_t *)at;
+		(void)put(at, prints, KEYSTORE_PRINTS);
+	}
+	return true;
+}
+
+bool keystore_list_keep(struct keystore_list *l, struct keystore_entry *e, struct err *err)
+{
+	struct str texts[N_TEXTS];
+
+	for (int i = 0; i < N_TEXTS; i++) {
+		texts[i] = str_of(*text_of(e, i));
+	}
+	return keep(l, e, texts, err);
 }
 
 bool keystore_list_add(struct keystore_list *l, struct stmt *st, struct err *err)
 {
 	if (l->n == l->room) {
-		l->room = l->room == 0 ? 16 : l->room * 2;
+		l->room = l->room == 0 ? 4 : l->room * 2;
 		l->entries = must_realloc(l->entries, l->room * sizeof(*l->entries));
 	}
 	struct keystore_entry *e = &l->entries[l->n];
-	memset(e, 0, sizeof(*e));
-	read_entry(st, e);
-	e->subject = arena_str(l->texts, stmt_col_text(st, 17));
-	e->issuer = arena_str(l->texts, stmt_col_text(st, 18));
-	if (e->subject.at == NULL || e->issuer.at == NULL) {
-		return err_set(err, ERR_LIMIT, "the names of the entries take more than %d bytes",
-			       (int)TEXTS_MAX);
+	struct str texts[N_TEXTS], prints = stmt_col_text(st, 19);
+	*e = (struct keystore_entry){
+		.version = stmt_col_int(st, 0),
+		.owner = stmt_col_int(st, 2) == KEYS_OWNER_PROVIDER ? KEYS_OWNER_PROVIDER
+								    : KEYS_OWNER_TENANT,
+		.kind = stmt_col_int(st, 3) == KEYS_ENTRY_KEY_PAIR ? KEYS_ENTRY_KEY_PAIR
+								   : KEYS_ENTRY_CERTIFICATE,
+		.flags = (uint8_t)stmt_col_int(st, 4),
+		.created = stmt_col_int(st, 7),
+		.modified = stmt_col_int(st, 8),
+		.key_size = (uint32_t)stmt_col_int(st, 13),
+		.x509_version = (uint32_t)stmt_col_int(st, 14),
+		.not_before = stmt_col_int(st, 15),
+		.not_after = stmt_col_int(st, 16),
+		.subject = stmt_col_text(st, 17),
+		.issuer = stmt_col_text(st, 18),
+		.prints = prints.len == KEYSTORE_PRINTS ? (const uint8_t *)prints.at : NULL,
+		.chain_length = (uint32_t)stmt_col_int(st, 20),
+		.bytes = (uint32_t)stmt_col_int(st, 21)};
+	for (int i = 0; i < N_TEXTS; i++) {
+		texts[i] =
+			str_first(stmt_col_text(st, text_columns[i].column), text_columns[i].max);
+	}
+	if (!keep(l, e, texts, err)) {
+		return false;
 	}
 	l->n++;
 	return true;

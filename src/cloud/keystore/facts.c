@@ -21,6 +21,15 @@ static size_t add_print(const char *text, uint8_t *into, size_t max)
 	return n;
 }
 
+bool keystore_read_prints(const struct cert_details *c, uint8_t into[static KEYSTORE_PRINTS])
+{
+	size_t n = add_print(c->sha1, into, KEYSTORE_SHA1);
+
+	n += add_print(c->sha256, into + n, KEYSTORE_SHA256);
+	n += add_print(c->sha512, into + n, KEYSTORE_SHA512);
+	return n == KEYSTORE_PRINTS;
+}
+
 static bool copy_facts(const struct cert_details *c, struct keystore_draft *d, struct err *err)
 {
 	struct keystore_entry *e = &d->entry;
@@ -29,13 +38,10 @@ static bool copy_facts(const struct cert_details *c, struct keystore_draft *d, s
 		return err_set(err, ERR_LIMIT, "a name in the certificate has more than %d bytes",
 			       (int)KEYSTORE_DN_MAX);
 	}
-	(void)snprintf(e->key_type, sizeof(e->key_type), "%s", c->key_type);
-	(void)snprintf(e->curve, sizeof(e->curve), "%s", c->curve);
-	(void)snprintf(e->signature, sizeof(e->signature), "%s", c->signature_algorithm);
-	(void)snprintf(e->serial, sizeof(e->serial), "%s", c->serial);
-	(void)snprintf(e->sha1, sizeof(e->sha1), "%s", c->sha1);
-	(void)snprintf(e->sha256, sizeof(e->sha256), "%s", c->sha256);
-	(void)snprintf(e->sha512, sizeof(e->sha512), "%s", c->sha512);
+	(void)snprintf(d->key_type, sizeof(d->key_type), "%s", c->key_type);
+	(void)snprintf(d->curve, sizeof(d->curve), "%s", c->curve);
+	(void)snprintf(d->signature, sizeof(d->signature), "%s", c->signature_algorithm);
+	(void)snprintf(d->serial, sizeof(d->serial), "%s", c->serial);
 	e->key_size = (uint32_t)c->key_bits;
 	e->x509_version = (uint32_t)c->version;
 	e->not_before = c->not_before * 1000;
@@ -44,10 +50,8 @@ static bool copy_facts(const struct cert_details *c, struct keystore_draft *d, s
 	d->issuer = must_strdup(c->issuer);
 	e->subject = str_of(d->subject);
 	e->issuer = str_of(d->issuer);
-	size_t n = add_print(c->sha1, d->prints, 20);
-	n += add_print(c->sha256, d->prints + n, 32);
-	n += add_print(c->sha512, d->prints + n, 64);
-	return n == KEYSTORE_PRINTS || err_set(err, ERR_SYSTEM, "the fingerprints are malformed");
+	return keystore_read_prints(c, d->prints) ||
+	       err_set(err, ERR_SYSTEM, "the fingerprints are malformed");
 }
 
 bool keystore_facts(struct str der, struct keystore_draft *d, struct err *err)
@@ -70,8 +74,8 @@ bool keystore_facts_fit(const struct keystore_content *c)
 	digest_sha256(buf_str(&c->chain), hash);
 	return memcmp(hash, c->chain_sha256, sizeof(hash)) == 0 &&
 	       keystore_chain_split(buf_str(&c->chain), leaf, 1) == 1 &&
-	       keystore_facts(leaf[0], d, &ignored) && strcmp(d->entry.sha1, e->sha1) == 0 &&
-	       strcmp(d->entry.sha256, e->sha256) == 0 && strcmp(d->entry.sha512, e->sha512) == 0 &&
+	       keystore_facts(leaf[0], d, &ignored) && e->prints != NULL &&
+	       memcmp(d->prints, e->prints, sizeof(d->prints)) == 0 &&
 	       strcmp(d->entry.serial, e->serial) == 0 && d->entry.not_before == e->not_before &&
 	       d->entry.not_after == e->not_after;
 }

@@ -80,23 +80,42 @@ bool keystore_alias_is_reserved(const struct keystore *k, struct str alias);
 
 /* ---- reading ---- */
 
+/* SHA-1, SHA-256 and SHA-512 of the leaf, one behind the other. */
+enum keystore_print {
+	KEYSTORE_SHA1 = 20, /* their bytes */
+	KEYSTORE_SHA256 = 32,
+	KEYSTORE_SHA512 = 64,
+	KEYSTORE_PRINTS = KEYSTORE_SHA1 + KEYSTORE_SHA256 + KEYSTORE_SHA512,
+	KEYSTORE_PRINT_TEXT = 3 * KEYSTORE_SHA512, /* of the longest: "AB:CD:…" with its NUL */
+};
+
+/* Lists have thousands: texts and prints lie where the entry came from, a list or a draft. */
 struct keystore_entry {
 	int64_t version; /* ETag */
-	char alias[KEYSTORE_ALIAS_MAX];
+	const char *alias;
 	enum keys_owner owner;
 	enum keys_entry_kind kind;
 	uint8_t flags; /* KEYS_FLAG_… */
-	char created_by[DIRECTORY_NAME_MAX], modified_by[DIRECTORY_NAME_MAX];
+	const char *created_by, *modified_by;
 	int64_t created, modified;
 	/* Facts of the leaf, in the API's forms (spec 3.4). */
-	char key_type[16], curve[64], signature[64], serial[272];
+	const char *key_type, *curve, *signature, *serial;
 	uint32_t key_size, x509_version;
-	int64_t not_before, not_after;          /* Unix milliseconds */
-	struct str subject, issuer;             /* RFC 4514; owned by the list they came in */
-	char sha1[60], sha256[96], sha512[192]; /* "AB:CD:…" */
+	int64_t not_before, not_after; /* Unix milliseconds */
+	struct str subject, issuer;    /* RFC 4514 */
+	const uint8_t *prints;         /* KEYSTORE_PRINTS bytes; NULL: not known */
 	uint32_t chain_length;
 	uint32_t bytes; /* of chain and sealed key: counts against store_bytes */
 };
+
+/* "AB:CD:…", or "" when it is not known; returns `into`. */
+const char *keystore_print(const struct keystore_entry *e, enum keystore_print which,
+			   char into[static KEYSTORE_PRINT_TEXT]);
+
+/* The texts of a certificate's facts back to bytes. */
+struct cert_details;
+NODISCARD bool keystore_read_prints(const struct cert_details *c,
+				    uint8_t into[static KEYSTORE_PRINTS]);
 
 struct keystore_list; /* entries of one moment, in order of the folded alias */
 void keystore_list_free(struct keystore_list *l); /* takes NULL */
@@ -183,8 +202,8 @@ enum keystore_did {
 };
 struct keystore_report_row {
 	enum keystore_did did;
-	char reason[256]; /* of KEYSTORE_NOT_IMPORTED */
-	char alias[KEYSTORE_ALIAS_MAX];
+	const char *reason; /* of KEYSTORE_NOT_IMPORTED; lent by the report, as the alias is */
+	const char *alias;
 	enum keys_owner owner;
 	enum keys_entry_kind kind;
 	const struct keystore_entry *entry; /* as it is now (was, when removed); NULL: not imported

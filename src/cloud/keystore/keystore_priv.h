@@ -11,7 +11,6 @@
 enum {
 	KEYSTORE_CHAIN_MAX = 20,             /* certificates of one entry */
 	KEYSTORE_CHAIN_BYTES_MAX = MIB(1),   /* of one entry's chain */
-	KEYSTORE_PRINTS = 20 + 32 + 64,      /* SHA-1, SHA-256 and SHA-512 of the leaf */
 	KEYSTORE_HISTORY_KEPT = 100,         /* newest generations whose entries are kept anyway */
 	KEYSTORE_DATA_KEY_ID = 16,           /* bytes that name a data key */
 	KEYSTORE_AUDIT_LISTED = 100,         /* entries that an import's audit row names */
@@ -100,6 +99,9 @@ NODISCARD bool keystore_walk_contents(struct db *db, int64_t keystore, int64_t o
 NODISCARD bool keystore_walk_named(struct db *db, struct str tenant, struct str subject,
 				   keystore_content_fn *fn, void *user, struct err *err);
 void keystore_print_text(const uint8_t *bytes, size_t n, char *into); /* "AB:CD:…" */
+/* Copies texts and prints of `e` into the list's memory. ERR_LIMIT. */
+NODISCARD bool keystore_list_keep(struct keystore_list *l, struct keystore_entry *e,
+				  struct err *err);
 /* What keyd judges, over the chain as it is stored and not as its row says. Lends from `c`. */
 struct keys_entry keystore_sealed_entry(struct str tenant, const struct keystore_content *c);
 /* False; names the entry whose key or tag keyd did not open. Damage is no denial: ERR_SYSTEM. */
@@ -110,15 +112,18 @@ struct keys_binding keystore_binding(struct str tenant, const struct keystore_en
 /* ---- drafts: a version that is to be (draft.c) ---- */
 
 struct keystore_draft {
-	struct keystore_entry entry; /* subject and issuer are owned */
+	struct keystore_entry entry; /* its texts are here: a draft does not move */
+	char alias[KEYSTORE_ALIAS_MAX], created_by[DIRECTORY_NAME_MAX];
+	char modified_by[DIRECTORY_NAME_MAX];
+	char key_type[16], curve[64], signature[64], serial[272];
 	struct buf fold;
 	struct buf chain; /* each DER with its length before it */
 	struct buf sealed, spki;
 	uint8_t chain_sha256[32];
 	uint8_t prints[KEYSTORE_PRINTS];
 	uint8_t data_key[16];
-	char *subject, *issuer; /* what the entry's point to */
-	bool is_used;           /* it became a version: its content stays */
+	char *subject, *issuer;
+	bool is_used; /* it became a version: its content stays */
 };
 /* Alias, kind and owner, and the facts of the chain (leaf first). Draws the version. */
 NODISCARD bool keystore_draft_make(struct keystore_draft *d, struct str alias,

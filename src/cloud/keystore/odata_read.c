@@ -190,21 +190,25 @@ static bool keep_der(struct str der, void *user, struct err *err)
 	return true;
 }
 
-static void fill(struct keystore_entry *e, const struct cert_details *d)
+static bool fill(struct keystore_entry *e, const struct cert_details *d, struct arena *texts)
 {
-	(void)!str_copy(str_of(d->key_type), e->key_type, sizeof(e->key_type));
-	(void)!str_copy(str_of(d->curve), e->curve, sizeof(e->curve));
-	(void)!str_copy(str_of(d->signature_algorithm), e->signature, sizeof(e->signature));
-	(void)!str_copy(str_of(d->serial), e->serial, sizeof(e->serial));
-	(void)!str_copy(str_of(d->sha1), e->sha1, sizeof(e->sha1));
-	(void)!str_copy(str_of(d->sha256), e->sha256, sizeof(e->sha256));
-	(void)!str_copy(str_of(d->sha512), e->sha512, sizeof(e->sha512));
+	uint8_t *prints = arena_get(texts, KEYSTORE_PRINTS);
+
+	if (prints == NULL || !keystore_read_prints(d, prints)) {
+		return false;
+	}
+	e->prints = prints;
+	e->key_type = d->key_type;
+	e->curve = d->curve;
+	e->signature = d->signature_algorithm;
+	e->serial = d->serial;
 	e->key_size = (uint32_t)d->key_bits;
 	e->x509_version = (uint32_t)d->version;
 	e->not_before = d->not_before * 1000;
 	e->not_after = d->not_after * 1000;
 	e->subject = str_of(d->subject);
 	e->issuer = str_of(d->issuer);
+	return true;
 }
 
 /* Index 0 is the root, the leaf has the highest (spec 3.4). */
@@ -221,8 +225,10 @@ static bool write_chain(struct chain_walk *c, struct err *err)
 		if (!cert_details_read(c->ders[c->n - 1 - i], texts, &details, err)) {
 			return false;
 		}
-		memcpy(e->alias, c->leaf->alias, sizeof(e->alias));
-		fill(e, &details);
+		e->alias = c->leaf->alias;
+		if (!fill(e, &details, texts)) {
+			return err_set(err, ERR_LIMIT, "the chain is too large to be shown");
+		}
 		odata_write(c->o, &(struct odata_row){.entry = e, .index = (int64_t)i});
 	}
 	return true;

@@ -27,7 +27,7 @@ static void write_date(struct jsonw *w, int64_t unix_ms)
 /* Letters, digits and colons of our own making: nothing to escape. */
 static void write_plain(struct jsonw *w, const char *text)
 {
-	if (text[0] == 0) {
+	if (text == NULL || text[0] == 0) {
 		jsonw_null(w);
 		return;
 	}
@@ -114,17 +114,23 @@ static void write_version(struct jsonw *w, const struct odata_row *row)
 
 static void write_sha1(struct jsonw *w, const struct odata_row *row)
 {
-	write_plain(w, row->entry->sha1);
+	char print[KEYSTORE_PRINT_TEXT];
+
+	write_plain(w, keystore_print(row->entry, KEYSTORE_SHA1, print));
 }
 
 static void write_sha256(struct jsonw *w, const struct odata_row *row)
 {
-	write_plain(w, row->entry->sha256);
+	char print[KEYSTORE_PRINT_TEXT];
+
+	write_plain(w, keystore_print(row->entry, KEYSTORE_SHA256, print));
 }
 
 static void write_sha512(struct jsonw *w, const struct odata_row *row)
 {
-	write_plain(w, row->entry->sha512);
+	char print[KEYSTORE_PRINT_TEXT];
+
+	write_plain(w, keystore_print(row->entry, KEYSTORE_SHA512, print));
 }
 
 static void write_type(struct jsonw *w, const struct odata_row *row)

@@ -156,11 +156,13 @@ enum keystore_outcome keystore_judge_trust(struct keystore *k, const struct keys
 	if (trusted) {
 		return KEYSTORE_DONE;
 	}
+	char print[KEYSTORE_PRINT_TEXT];
+
 	keystore_report_draft(report, d, "not trusted");
 	(void)err_set(err, ERR_CONFLICT,
 		      "the certificate of alias \"%.100s\" leads to no trusted one: compare its "
 		      "SHA-256 fingerprint %s and confirm it",
-		      d->entry.alias, d->entry.sha256);
+		      d->entry.alias, keystore_print(&d->entry, KEYSTORE_SHA256, print));
 	return KEYSTORE_UNTRUSTED;
 }
 

@@ -8,13 +8,18 @@ void keystore_report_fini(struct keystore_report *r)
 	*r = (struct keystore_report){0};
 }
 
-static void fill_row(struct keystore_report_row *row, const struct keystore_touch *t)
+/* The touches end with the change, the report does not. */
+static bool fill_row(struct keystore_report *r, struct keystore_report_row *row,
+		     const struct keystore_touch *t, struct err *err)
 {
-	row->did = t->did;
-	row->owner = t->owner;
-	row->kind = t->kind;
-	memcpy(row->reason, t->reason, sizeof(row->reason));
-	memcpy(row->alias, t->alias, sizeof(row->alias));
+	*row = (struct keystore_report_row){
+		.did = t->did,
+		.owner = t->owner,
+		.kind = t->kind,
+		.reason = arena_text(r->entries->texts, str_of(t->reason)),
+		.alias = arena_text(r->entries->texts, str_of(t->alias))};
+	return (row->reason != NULL && row->alias != NULL) ||
+	       err_set(err, ERR_LIMIT, "the report of the change is too large");
 }
 
 /* The list moves while it grows: rows point into it only once it is whole. */
@@ -40,7 +45,9 @@ bool keystore_report_make(struct keystore_edit *e, struct err *err)
 	r->n = e->n_touches;
 	for (size_t i = 0; i < r->n; i++) {
 		const struct keystore_touch *t = &e->touches[i];
-		fill_row(&r->rows[i], t);
+		if (!fill_row(r, &r->rows[i], t, err)) {
+			return false;
+		}
 		if (t->version != 0 && !keystore_read_version(e->db, t->version, r->entries, err)) {
 			return false;
 		}
@@ -60,13 +67,19 @@ void keystore_report_draft(struct keystore_report *r, const struct keystore_draf
 	r->entries->entries = NEW(struct keystore_entry);
 	r->entries->n = r->entries->room = 1;
 	struct keystore_entry *e = r->entries->entries;
+	struct err ignored;
 	*e = d->entry;
-	e->subject = arena_str(r->entries->texts, d->entry.subject);
-	e->issuer = arena_str(r->entries->texts, d->entry.issuer);
+	const char *why = arena_text(r->entries->texts, str_of(reason));
+	if (why == NULL || !keystore_list_keep(r->entries, e, &ignored)) {
+		keystore_report_fini(r); /* does not happen: one draft is small */
+		return;
+	}
 	r->rows = NEW(struct keystore_report_row);
 	r->n = 1;
-	*r->rows = (struct keystore_report_row){
-		.did = KEYSTORE_NOT_IMPORTED, .owner = e->owner, .kind = e->kind, .entry = e};
-	(void)snprintf(r->rows->reason, sizeof(r->rows->reason), "%s", reason);
-	memcpy(r->rows->alias, e->alias, sizeof(r->rows->alias));
+	*r->rows = (struct keystore_report_row){.did = KEYSTORE_NOT_IMPORTED,
+						.owner = e->owner,
+						.kind = e->kind,
+						.reason = why,
+						.alias = e->alias,
+						.entry = e};
 }

@@ -61,9 +61,12 @@ static bool report_backup(struct keystore *k, const struct keystore_change *c,
 	r->rows = NEW_ARRAY(struct keystore_report_row, r->n + 1);
 	for (size_t i = 0; i < r->n; i++) {
 		const struct keystore_entry *e = &r->entries->entries[i];
-		r->rows[i] = (struct keystore_report_row){
-			.did = KEYSTORE_UNCHANGED, .owner = e->owner, .kind = e->kind, .entry = e};
-		memcpy(r->rows[i].alias, e->alias, sizeof(e->alias));
+		r->rows[i] = (struct keystore_report_row){.did = KEYSTORE_UNCHANGED,
+							  .owner = e->owner,
+							  .kind = e->kind,
+							  .reason = "",
+							  .alias = e->alias,
+							  .entry = e};
 	}
 	return true;
 }
@@ -189,9 +192,12 @@ static struct keystore_report_row *add_row(struct keystore_report *out, enum key
 {
 	struct keystore_report_row *row = &out->rows[out->n++];
 
-	*row = (struct keystore_report_row){
-		.did = did, .owner = e->owner, .kind = e->kind, .entry = e};
-	memcpy(row->alias, e->alias, sizeof(e->alias));
+	*row = (struct keystore_report_row){.did = did,
+					    .owner = e->owner,
+					    .kind = e->kind,
+					    .reason = "",
+					    .alias = e->alias,
+					    .entry = e};
 	return row;
 }
 
@@ -201,8 +207,7 @@ static void report_saved(struct keystore_report *out, const struct keystore_entr
 {
 	if (other != NULL && other->owner == KEYS_OWNER_PROVIDER) {
 		struct keystore_report_row *row = add_row(out, KEYSTORE_NOT_IMPORTED, saved);
-		(void)snprintf(row->reason, sizeof(row->reason),
-			       "the alias belongs to the provider now");
+		row->reason = "the alias belongs to the provider now";
 		return;
 	}
 	bool same = is_alive || (other != NULL && other->version == saved->version);
