@@ -12,7 +12,7 @@ import time
 
 import stage
 from nodes_test import Node
-from stage import Failure, expect, wait_for
+from stage import Failure, expect, only_on, wait_for
 from world import ADMIN, CLOUD
 
 DATABASES = ("sqlite", "postgresql")
@@ -295,10 +295,9 @@ def case_change(world):
     standing.close()
 
 
+@only_on("postgresql")
 def case_nodes(world):
     """another node knows, without a word to it"""
-    if world.database != "postgresql":
-        return
     two = Node(world, "two")
     two.start().ready()
     equal(dial(world, world.good, port=two.ports.tls).status, 503)  # let in; the connector has no tunnel there yet
@@ -351,8 +350,6 @@ def handshakes(world):
 
 def case_keyd(world):
     """keyd killed 50 times, at random times, under 64 handshakes at once: none fails"""
-    if world.database != "sqlite":
-        return  # no part of it
     world.keystore.mark("customer root")
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)

@@ -13,7 +13,7 @@ import time
 from disk_test import full
 from hostile_files import endless, endless_cipher, lengths_that_lie, many, nested
 from inbound_test import Authority, dial, may_edit
-from stage import equal, expect, wait_for
+from stage import equal, expect, only_on, wait_for
 from tenant import Tenant, b64, error_of, make_certificate, make_pkcs12, openssl
 from world import ADMIN
 
@@ -155,8 +155,6 @@ def case_truncated(world):
 
 def case_thousand(world):
     """a container of 1,000 certificates is taken whole, and restore takes them out again"""
-    if world.database != "sqlite":
-        return
     before = state(world)
     answer = put_all(world, many(world.der, 1000))
     equal(answer.status, 200, f"the import: {answer}")
@@ -200,10 +198,9 @@ def changes(world):
     yield "a deletion", t.write("DELETE", f"/KeystoreEntries('{b'customer'.hex()}')")
 
 
+@only_on("sqlite")
 def case_disk_full(world):
     """on a full disk every change is refused with the reason, reading and handshakes go on, and room cures it"""
-    if world.database != "sqlite":
-        return
     t = world.tenant
     equal(t.put_certificate("later", world.stranger.text()).status, 204, "something to restore away")
     with full(os.path.join(world.folder, "cloud")):
@@ -299,10 +296,9 @@ def sql(world, text, wait=True):
     return done.stdout.strip()
 
 
+@only_on("postgresql")
 def case_restarted_in_mid_import(world):
     """PostgreSQL restarted while an import is inside its transaction: it is all there or not at all, and said so"""
-    if world.database != "postgresql":
-        return
     for how in (signal.SIGINT, signal.SIGQUIT):  # in order, and as after a crash
         before, answers = state(world), []
         holder = sql(world, "BEGIN; LOCK TABLE entry_life IN EXCLUSIVE MODE; SELECT pg_sleep(60)", wait=False)

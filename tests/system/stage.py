@@ -48,6 +48,14 @@ def wait_for(check, what, seconds=30.0, pause=0.05):
     raise Failure(f"{what} did not happen within {seconds:.0f} s (last: {last!r})")
 
 
+def only_on(database):
+    """A case that has something to say on that database alone."""
+    def mark(case):
+        case.only_on = database
+        return case
+    return mark
+
+
 def free_ports(n):
     """n ports that were free a moment ago, below the ephemeral range so that no client takes them."""
     found, tried = [], 0
