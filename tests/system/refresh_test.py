@@ -102,6 +102,8 @@ def case_refreshes_after_expiry(world):
         wait_for(lambda: own(world)["certificate"]["state"] == "expired", "the certificate's end")
         refresh(world, by_data)
     wait_for(lambda: own(world)["certificate"]["state"] == "expired", "the certificate's end")
+    serial = own(world)["certificate"]["serialNumber"]
+    wait_for(lambda: certificates(world)[serial]["state"] == "expired", "the cloud side's list telling it")
     world.live.set()
     refresh(world, by_data=False)
     load.stop()

@@ -8,13 +8,22 @@ static struct str subaccount_of(const struct http_call *call)
 	return str_of(console_caller(call)->subaccount);
 }
 
+/* One that ended before another took its place is in no state of the directory's, but it is over.
+ */
+static const char *state_of(const struct directory_certificate *c, int64_t now)
+{
+	enum directory_cert_state state = directory_certificate_state(c, now);
+	bool was_good = state == DIRECTORY_CERT_ACTIVE || state == DIRECTORY_CERT_UNCONFIRMED;
+
+	return was_good && now > c->not_after ? "expired" : directory_cert_state_name(state);
+}
+
 static void write_certificate(struct jsonw *w, const struct directory_certificate *c)
 {
 	jsonw_object(w);
 	jsonw_key_text(w, "serialNumber", c->serial);
 	jsonw_key_text(w, "instance", c->instance);
-	jsonw_key_text(w, "state",
-		       directory_cert_state_name(directory_certificate_state(c, clock_unix())));
+	jsonw_key_text(w, "state", state_of(c, clock_unix()));
 	jsonw_key_time(w, "notBefore", c->not_before);
 	jsonw_key_time(w, "notAfter", c->not_after);
 	jsonw_key_time(w, "issued", c->issued);
