@@ -114,13 +114,13 @@ static bool prune_pins(struct keystore *k, int64_t before, struct err *err)
 	" AND p.generation >= entry_life.from_gen AND p.generation < entry_life.to_gen)"
 
 /* A life; with its last one the version, and with that its content. */
-static bool drop_life(struct db *db, const struct candidate *c, int64_t upto, int64_t *gone,
+static bool drop_life(struct db *db, const struct candidate *c, int64_t until_gen, int64_t *gone,
 		      struct err *err)
 {
 	struct query life = {.sql = "DELETE FROM entry_life WHERE keystore = $1 AND version = $3"
 				    " AND from_gen = $4 AND" NOT_KEPT,
-			     .params = {QUERY_INT(c->keystore), QUERY_INT(upto), QUERY_INT(c->id),
-					QUERY_INT(c->from)},
+			     .params = {QUERY_INT(c->keystore), QUERY_INT(until_gen),
+					QUERY_INT(c->id), QUERY_INT(c->from)},
 			     .n_params = 4};
 	struct query version = {.sql = "DELETE FROM entry_version WHERE id = $1 AND NOT EXISTS"
 				       " (SELECT 1 FROM entry_life l WHERE l.version = $1)",
@@ -180,22 +180,22 @@ static bool drop_changes(struct db *db, void *user, struct err *err)
 
 /* The changes first, up to the same generation: who verifies compares those that are there with the
  * lives. */
-static bool prune_keystore(struct keystore *k, int64_t keystore, int64_t upto, struct err *err)
+static bool prune_keystore(struct keystore *k, int64_t keystore, int64_t until_gen, struct err *err)
 {
 	struct query changes = {
 		.sql = "SELECT keystore, n, 0 FROM keystore_generation"
 		       " WHERE keystore = $1 AND n <= $2 AND LENGTH(changes) > 0"
 		       " ORDER BY n LIMIT $3",
-		.params = {QUERY_INT(keystore), QUERY_INT(upto), QUERY_INT(PRUNE_BATCH)},
+		.params = {QUERY_INT(keystore), QUERY_INT(until_gen), QUERY_INT(PRUNE_BATCH)},
 		.n_params = 3};
 	struct query lives = {
 		.sql = "SELECT keystore, version, from_gen FROM entry_life"
 		       " WHERE keystore = $1 AND" NOT_KEPT " LIMIT $3",
-		.params = {QUERY_INT(keystore), QUERY_INT(upto), QUERY_INT(PRUNE_BATCH)},
+		.params = {QUERY_INT(keystore), QUERY_INT(until_gen), QUERY_INT(PRUNE_BATCH)},
 		.n_params = 3};
 
-	return prune_all(k->store, &changes, drop_changes, upto, err) &&
-	       prune_all(k->store, &lives, drop_lives, upto, err);
+	return prune_all(k->store, &changes, drop_changes, until_gen, err) &&
+	       prune_all(k->store, &lives, drop_lives, until_gen, err);
 }
 
 /* Those that have old generations at all. */
@@ -218,8 +218,8 @@ static bool prune_keystores(struct keystore *k, struct err *err)
 			return false;
 		}
 		for (size_t i = 0; i < n; i++) {
-			int64_t upto = rows[i].id - KEYSTORE_HISTORY_KEPT;
-			if (!prune_keystore(k, rows[i].keystore, upto, err)) {
+			int64_t until_gen = rows[i].id - KEYSTORE_HISTORY_KEPT;
+			if (!prune_keystore(k, rows[i].keystore, until_gen, err)) {
 				return false;
 			}
 			q.params[0].number = rows[i].keystore;
