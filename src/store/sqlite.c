@@ -360,12 +360,12 @@ static int64_t sqlite_changed(struct stmt *st)
 
 static struct str sqlite_col_bytes(struct stmt *st, int col)
 {
-	if (sqlite3_column_type(native(st), col) == SQLITE_NULL) {
-		return STR_NONE;
+	const void *at = sqlite3_column_blob(native(st), col); /* NULL of an empty one, too */
+
+	if (at == NULL) {
+		return sqlite3_column_type(native(st), col) == SQLITE_NULL ? STR_NONE : STR("");
 	}
-	const void *at = sqlite3_column_blob(native(st), col);
-	size_t len = (size_t)sqlite3_column_bytes(native(st), col);
-	return at == NULL ? STR("") : str_make(at, len);
+	return str_make(at, (size_t)sqlite3_column_bytes(native(st), col));
 }
 
 static int64_t sqlite_col_int(struct stmt *st, int col)
