@@ -1,4 +1,4 @@
-#include "programs/daemon_reseal.h"
+#include "programs/daemon_reseal_priv.h"
 
 #include <errno.h>
 
@@ -8,12 +8,10 @@
 #include "base/random.h"
 #include "store/change.h"
 
-#define PATH "/api/drawbridge/v1/master-key"
-
 /* ---- what is sealed ---- */
 
-static bool go_through(struct daemon_reseal *r, bool change, struct reseal_count *count,
-		       struct err *err)
+bool daemon_reseal_go_through(struct daemon_reseal *r, bool change, struct reseal_count *count,
+			      struct err *err)
 {
 	for (size_t i = 0; i < COUNT(r->lists) && r->lists[i]; i++) {
 		if (!reseal_run(r->keys, r->store, r->lists[i], change, count, err)) {
@@ -61,7 +59,7 @@ static void record(struct change *c, const struct daemon_reseal_run *run)
 	change_record(c, &audit);
 }
 
-static void write_run(struct jsonw *w, const char *node, const struct daemon_reseal_run *run)
+void daemon_reseal_write_run(struct jsonw *w, const char *node, const struct daemon_reseal_run *run)
 {
 	jsonw_object(w);
 	jsonw_key_time_ms(w, "started", run->started);
@@ -84,14 +82,13 @@ static void write_run(struct jsonw *w, const char *node, const struct daemon_res
 	jsonw_object_end(w);
 }
 
-/* A run as the lease's row has it. */
-static void text_of(const struct daemon_reseal *r, const struct daemon_reseal_run *run,
-		    struct buf *out)
+void daemon_reseal_text(const struct daemon_reseal *r, const struct daemon_reseal_run *run,
+			struct buf *out)
 {
 	struct jsonw w = jsonw_to(out);
 
 	buf_reset(out);
-	write_run(&w, store_node(r->store), run);
+	daemon_reseal_write_run(&w, store_node(r->store), run);
 }
 
 struct recording {
@@ -124,13 +121,12 @@ static bool store_run(struct daemon_reseal *r, const struct daemon_reseal_run *r
 	AUTO_BUF struct buf text = BUF(RESEAL_TEXT_MAX);
 	struct recording rec = {r, run, STR_NONE};
 
-	text_of(r, run, &text);
+	daemon_reseal_text(r, run, &text);
 	rec.text = buf_str(&text);
 	return store_change(r->store, fn, &rec, NULL, err);
 }
 
-/* An end that the database did not take then. */
-static bool settle(struct daemon_reseal *r, struct err *err)
+bool daemon_reseal_settle(struct daemon_reseal *r, struct err *err)
 {
 	pthread_mutex_lock(&r->lock);
 	struct daemon_reseal_run run = r->ended;
@@ -156,7 +152,7 @@ static bool keep_lease(struct daemon_reseal *r, const struct daemon_reseal_run *
 	struct err err;
 
 	r->renewed = clock_now();
-	text_of(r, run, &text);
+	daemon_reseal_text(r, run, &text);
 	if (!reseal_lease_renew(r->store, run->lease, clock_unix_ms(), buf_str(&text), &held,
 				&err)) {
 		log_warning("the lease of sealing again could not be prolonged", LOG_ERR(&err));
@@ -242,7 +238,7 @@ static void *run_thread(void *user)
 	pthread_mutex_lock(&r->lock);
 	r->now.all = all;
 	pthread_mutex_unlock(&r->lock);
-	ok = ok && go_through(r, true, &count, &err) &&
+	ok = ok && daemon_reseal_go_through(r, true, &count, &err) &&
 	     (!new_data_keys || r->new_data_keys(r->user, true, &count, &err));
 	if (!ok && r->lost) {
 		(void)err_set(&err, ERR_CONFLICT,
@@ -265,6 +261,25 @@ static bool start_thread(struct daemon_reseal *r, struct err *err)
 		return err_errno(err, ERR_SYSTEM, "cannot start the thread that seals again");
 	}
 	r->has_thread = true;
+	return true;
+}
+
+bool daemon_reseal_start(struct daemon_reseal *r, const struct daemon_reseal_run *run,
+			 struct err *err)
+{
+	const struct reseal_count nothing = {.items = 0};
+	r->lost = false;
+	r->renewed = clock_now();
+	if (!daemon_reseal_settle(r, err) || !store_run(r, run, record_start, err)) {
+		pthread_mutex_lock(&r->lock);
+		r->running = false;
+		pthread_mutex_unlock(&r->lock);
+		return false;
+	}
+	if (!start_thread(r, err)) {
+		end(r, &nothing, err); /* the start is in the audit: its end belongs there too */
+		return false;
+	}
 	return true;
 }
 
@@ -340,168 +355,4 @@ void daemon_reseal_close(struct daemon_reseal *r)
 	}
 	pthread_mutex_destroy(&r->lock);
 	r->opened = false;
-}
-
-/* ---- the answers ---- */
-
-static void add_text(struct jsonw *w, const char *key, struct str text)
-{
-	jsonw_key(w, key);
-	if (text.len > 0) {
-		jsonw_raw(w, text);
-	} else {
-		jsonw_null(w);
-	}
-}
-
-/* `count`: NULL while one runs. */
-static void answer(struct http_call *call, const struct reseal_count *count, struct str progress,
-		   struct str last)
-{
-	struct jsonw w = jsonw_to(&call->out);
-
-	jsonw_object(&w);
-	jsonw_key_bool(&w, "running", count == NULL);
-	if (count != NULL) {
-		jsonw_key_int(&w, "items", (int64_t)count->items);
-		jsonw_key_int(&w, "underOldKey", (int64_t)count->under_old);
-		jsonw_key_int(&w, "failed", (int64_t)count->failed);
-	}
-	jsonw_key_bool(&w, "done", count != NULL && count->under_old + count->failed == 0);
-	add_text(&w, "progress", progress);
-	add_text(&w, "last", last);
-	jsonw_object_end(&w);
-}
-
-/* Of this process's run, which knows more than the row; false when none runs. */
-static bool own_progress(struct daemon_reseal *r, struct buf *text)
-{
-	pthread_mutex_lock(&r->lock);
-	bool running = r->running;
-	struct daemon_reseal_run now = r->now;
-	pthread_mutex_unlock(&r->lock);
-	if (running) {
-		now.ended = 0; /* until its row is written */
-		text_of(r, &now, text);
-	}
-	return running;
-}
-
-static bool look(struct daemon_reseal *r, struct http_call *call, struct reseal_state *state,
-		 struct err *err)
-{
-	struct reseal_count count = {0};
-	AUTO_BUF struct buf mine = BUF(RESEAL_TEXT_MAX);
-	bool own = own_progress(r, &mine);
-
-	if (!(own || settle(r, err)) || !reseal_lease_read(r->store, clock_unix_ms(), state, err)) {
-		return false;
-	}
-	bool running = own || state->runs;
-	if (!running && !go_through(r, false, &count, err)) {
-		return false;
-	}
-	struct str progress = own ? buf_str(&mine) : buf_str(&state->progress);
-	answer(call, running ? NULL : &count, running ? progress : STR_NONE, buf_str(&state->last));
-	return true;
-}
-
-static void show(struct daemon_reseal *r, struct http_call *call)
-{
-	struct reseal_state state;
-	struct err err;
-
-	reseal_state_init(&state);
-	if (look(r, call, &state, &err)) {
-		http_answer_json(call, 200);
-	} else {
-		http_problem_err(call, &err);
-	}
-	reseal_state_fini(&state);
-}
-
-/* By the one who set `running`: nobody else comes here before it is taken back. */
-static bool start(struct daemon_reseal *r, const struct daemon_reseal_run *run, struct err *err)
-{
-	const struct reseal_count nothing = {.items = 0};
-	r->lost = false;
-	r->renewed = clock_now();
-	if (!settle(r, err) || !store_run(r, run, record_start, err)) {
-		pthread_mutex_lock(&r->lock);
-		r->running = false;
-		pthread_mutex_unlock(&r->lock);
-		return false;
-	}
-	if (!start_thread(r, err)) {
-		end(r, &nothing, err); /* the start is in the audit: its end belongs there too */
-		return false;
-	}
-	return true;
-}
-
-static void name_lease(struct daemon_reseal_run *run)
-{
-	uint8_t id[RESEAL_ID_MAX / 2];
-
-	random_bytes(id, sizeof(id));
-	for (size_t i = 0; i < sizeof(id); i++) {
-		(void)snprintf(run->lease + 2 * i, 3, "%02x", id[i]);
-	}
-}
-
-static void post(struct daemon_reseal *r, struct http_call *call,
-		 const struct daemon_reseal_run *run)
-{
-	struct err err;
-
-	pthread_mutex_lock(&r->lock);
-	bool busy = r->running, ending = r->ending;
-	if (!busy && !ending) {
-		r->running = true;
-		r->now = *run;
-	}
-	pthread_mutex_unlock(&r->lock);
-	if (ending) {
-		http_problem(call, 503, "the program ends");
-	} else if (busy) {
-		http_problem(call, 409,
-			     "it is being sealed again already: GET shows how far it is");
-	} else if (!start(r, run, &err)) {
-		http_problem_err(call, &err);
-	} else {
-		struct jsonw w = jsonw_to(&call->out);
-
-		jsonw_object(&w);
-		jsonw_key_bool(&w, "running", true);
-		jsonw_key(&w, "progress");
-		write_run(&w, store_node(r->store), run);
-		jsonw_object_end(&w);
-		http_answer_field(call, "location", STR(PATH));
-		http_answer_json(call, 202);
-	}
-}
-
-void daemon_reseal_answer(struct daemon_reseal *r, struct http_call *call, bool change,
-			  struct str who, struct str from)
-{
-	struct str keys = http_query(call, "dataKeys");
-	bool anew = change && str_eq(keys, STR("new"));
-
-	if (keys.len > 0 && (!anew || r->new_data_keys == NULL)) {
-		http_problem(call, 400,
-			     "dataKeys may be \"new\", with POST, where tenants have keys");
-		return;
-	}
-	if (!change) {
-		show(r, call);
-		return;
-	}
-	struct daemon_reseal_run run = {.started = clock_unix_ms(), .new_data_keys = anew};
-	name_lease(&run);
-	if (!str_copy(who, run.who, sizeof(run.who)) ||
-	    !str_copy(from, run.from, sizeof(run.from))) {
-		http_problem(call, 400, "the name of the caller is too long");
-		return;
-	}
-	post(r, call, &run);
 }

@@ -255,7 +255,7 @@ struct keystore_touch *keystore_edit_touch(struct keystore_edit *e, enum keystor
 void keystore_audit_current(struct buf *out, const struct keystore_current *now);
 void keystore_audit_draft(struct buf *out, const struct keystore_draft *d);
 
-/* ---- generations (generations_store.c) ---- */
+/* ---- generations (generations_store.c, generations_make_store.c) ---- */
 
 struct keystore_generation_row {
 	int64_t n, at, settings, safety, entries, bytes, tenant_entries;
