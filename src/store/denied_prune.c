@@ -23,19 +23,45 @@ static void read_chain(struct stmt *st, void *row)
 	c->oldest_ms = stmt_col_is_null(st, 5) ? INT64_MAX : stmt_col_int(st, 5);
 }
 
+struct listing {
+	struct denied_chain *rows;
+	size_t n;
+};
+
+static bool list_chains(struct db *db, void *user, struct err *err)
+{
+	struct listing *l = user;
+	struct query q = {.params = {QUERY_INT(DENIED_NODES_MAX)},
+			  .n_params = 1,
+			  .read = read_chain,
+			  .row_bytes = sizeof(struct denied_chain)};
+	bool pruning;
+
+	free(TAKE(l->rows)); /* of a try before */
+	if (!walk_knows_pruning(db, &pruning, err)) {
+		return false;
+	}
+	q.sql = pruning ? "SELECT node, n, hash, pruned_n, pruned_hash, (SELECT at_ms FROM denied"
+			  " WHERE denied.node = denied_head.node"
+			  " AND denied.n = denied_head.pruned_n + 1)"
+			  " FROM denied_head ORDER BY node LIMIT $1"
+			: "SELECT node, n, hash, 0, NULL, (SELECT at_ms FROM denied"
+			  " WHERE denied.node = denied_head.node AND denied.n = 1)"
+			  " FROM denied_head ORDER BY node LIMIT $1";
+	return query_rows(db, &q, &l->rows, &l->n, err);
+}
+
 bool store_denied_chains(struct store *s, struct denied_chain **out, size_t *n, struct err *err)
 {
-	struct query q = {
-		.sql = "SELECT node, n, hash, pruned_n, pruned_hash, (SELECT at_ms FROM denied"
-		       " WHERE denied.node = denied_head.node"
-		       " AND denied.n = denied_head.pruned_n + 1)"
-		       " FROM denied_head ORDER BY node LIMIT $1",
-		.params = {QUERY_INT(DENIED_NODES_MAX)},
-		.n_params = 1,
-		.read = read_chain,
-		.row_bytes = sizeof(struct denied_chain)};
+	struct listing l = {.rows = NULL};
 
-	return query_list(s, &q, out, n, err);
+	if (!store_read(s, list_chains, &l, err)) {
+		free(l.rows);
+		return false;
+	}
+	*out = l.rows;
+	*n = l.n;
+	return true;
 }
 
 /* ---- which rows may go ---- */

@@ -3,6 +3,7 @@
 
 #include "store/change.h"
 #include "store/denied_prune.h"
+#include "store/query.h"
 #include "store/store_priv.h"
 #include "store/verify_priv.h"
 
@@ -69,6 +70,14 @@ static bool prepare_page(struct db *db, const struct walk *w, struct stmt **st, 
 	stmt_int(*st, 1, w->n);
 	stmt_int(*st, 2, WALK_PAGE);
 	return true;
+}
+
+bool walk_knows_pruning(struct db *db, bool *knows, struct err *err)
+{
+	const struct query q = {
+		.sql = "SELECT number FROM migration WHERE module = 'store' AND number = 3"};
+
+	return query_row(db, &q, NULL, knows, err);
 }
 
 bool walk_page(struct db *db, struct walk *w, int64_t *n, struct err *err)
@@ -167,10 +176,14 @@ static bool verify_denied(struct db *db, int64_t *rows, struct err *err)
 {
 	struct stmt *st;
 	enum store_outcome outcome;
+	bool pruning;
 
-	if (!db_prepare(db,
-			"SELECT node, n, hash, pruned_n, pruned_hash FROM denied_head"
-			" ORDER BY node LIMIT $1",
+	if (!walk_knows_pruning(db, &pruning, err) ||
+	    !db_prepare(db,
+			pruning ? "SELECT node, n, hash, pruned_n, pruned_hash FROM denied_head"
+				  " ORDER BY node LIMIT $1"
+				: "SELECT node, n, hash, 0, NULL FROM denied_head"
+				  " ORDER BY node LIMIT $1",
 			&st, err)) {
 		return false;
 	}

@@ -19,5 +19,10 @@ struct walk {
 	void *user;
 };
 
+/*
+ * Whether the database knows of pruning: one that the version before left behind, a copy say, is
+ * only read here, so no migration comes, and nothing of it was pruned.
+ */
+NODISCARD bool walk_knows_pruning(struct db *db, bool *knows, struct err *err);
 /* The next WALK_PAGE rows; *n is how many there were. ERR_STORE names the first that is wrong. */
 NODISCARD bool walk_page(struct db *db, struct walk *w, int64_t *n, struct err *err);

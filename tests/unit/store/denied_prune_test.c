@@ -168,12 +168,30 @@ static void who_changes_rows_gets_no_help(void **state)
 	assert_non_null(strstr(err.text, "is there, and all up to 10 were pruned"));
 }
 
+/* A copy that the version before left behind is only read: no migration comes. */
+static void a_database_that_knows_no_pruning_verifies(void **state)
+{
+	struct denied_known known;
+	struct store *s = ready(state, 300, &known);
+
+	database_sql(*state, "ALTER TABLE denied_head DROP COLUMN pruned_n");
+	database_sql(*state, "ALTER TABLE denied_head DROP COLUMN pruned_hash");
+	database_sql(*state, "DELETE FROM migration WHERE module = 'store' AND number = 3");
+	assert_int_equal(rows_of(s), 300);
+	struct denied_chain chain = chain_of(s);
+	assert_int_equal(chain.head.n, 300);
+	assert_int_equal(chain.pruned.n, 0);
+	database_sql(*state, "DELETE FROM denied WHERE n = 1");
+	assert_err(store_verify_audit(s, &known.head.n, &err), &err, ERR_STORE, "denied on relay1");
+}
+
 static const struct CMUnitTest tests[] = {
 	ON_BOTH(the_oldest_go_and_the_rest_verifies),
 	ON_BOTH(age_counts_up_to_the_anchored_head),
 	ON_BOTH(what_was_begun_is_ended),
 	ON_BOTH(who_cuts_rows_off_gets_no_help),
 	ON_BOTH(who_changes_rows_gets_no_help),
+	ON_BOTH(a_database_that_knows_no_pruning_verifies),
 };
 
 int main(void)
