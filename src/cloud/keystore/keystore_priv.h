@@ -308,9 +308,15 @@ NODISCARD bool keystore_pin_add(struct keystore_edit *e, enum keystore_pin_kind 
 /* All of a tenant, newest first; malloc()ed. */
 NODISCARD bool keystore_pins_of(struct db *db, struct str tenant, struct keystore_pin **rows,
 				size_t *n, struct err *err);
-/* Whether its row is as it was written; *good. A pin says what a restore brings back. */
-NODISCARD bool keystore_pin_is_good(struct keystore *k, struct db *db, struct str tenant,
-				    const struct keystore_pin *pin, bool *good, struct err *err);
+/* Whether a pin's row is as it was written: it says what a restore brings back. */
+enum keystore_pin_row {
+	KEYSTORE_PIN_GOOD,
+	KEYSTORE_PIN_CHANGED,
+	KEYSTORE_PIN_UNSEALED, /* it has no MAC: a version before wrote it, or somebody past us */
+};
+NODISCARD bool keystore_pin_judge(struct keystore *k, struct db *db, struct str tenant,
+				  const struct keystore_pin *pin, enum keystore_pin_row *out,
+				  struct err *err);
 /* id 0: the newest backup. */
 NODISCARD bool keystore_pin_read(struct db *db, int64_t keystore, int64_t id,
 				 struct keystore_pin *out, bool *found, struct err *err);

@@ -48,7 +48,7 @@ bool keystore_pin_read(struct db *db, int64_t keystore, int64_t id, struct keyst
 
 struct seal_row {
 	uint8_t data_key[KEYSTORE_DATA_KEY_ID], mac[32];
-	bool is_there;
+	bool is_there, is_null;
 };
 
 static void read_seal(struct stmt *st, void *row)
@@ -56,6 +56,7 @@ static void read_seal(struct stmt *st, void *row)
 	struct str data_key = stmt_col_text(st, 0), mac = stmt_col_text(st, 1);
 	struct seal_row *s = row;
 
+	s->is_null = stmt_col_is_null(st, 0) && stmt_col_is_null(st, 1);
 	s->is_there = data_key.len == sizeof(s->data_key) && mac.len == sizeof(s->mac);
 	if (s->is_there) {
 		memcpy(s->data_key, data_key.at, data_key.len);
@@ -80,8 +81,8 @@ static bool compute_mac(struct keystore *k, struct db *db, struct str tenant,
 	return keystore_mac(k, db, tenant, data_key, "pin", buf_str(&message), mac, found, err);
 }
 
-bool keystore_pin_is_good(struct keystore *k, struct db *db, struct str tenant,
-			  const struct keystore_pin *pin, bool *good, struct err *err)
+bool keystore_pin_judge(struct keystore *k, struct db *db, struct str tenant,
+			const struct keystore_pin *pin, enum keystore_pin_row *out, struct err *err)
 {
 	struct query q = {.sql = "SELECT data_key, mac FROM keystore_pin WHERE id = $1",
 			  .params = {QUERY_INT(pin->id)},
@@ -92,18 +93,21 @@ bool keystore_pin_is_good(struct keystore *k, struct db *db, struct str tenant,
 	uint8_t mac[32];
 	bool found;
 
-	*good = false;
+	*out = KEYSTORE_PIN_CHANGED;
 	if (!query_row(db, &q, &row, &found, err)) {
 		return false;
 	}
 	if (!row.is_there) {
+		*out = found && row.is_null ? KEYSTORE_PIN_UNSEALED : KEYSTORE_PIN_CHANGED;
 		return true;
 	}
 	if (!compute_mac(k, db, tenant, pin, str_make(row.data_key, sizeof(row.data_key)), mac,
 			 &found, err)) {
 		return err->kind == ERR_DENIED; /* the tenant's data key does not open */
 	}
-	*good = found && equal_secret(mac, row.mac, sizeof(mac));
+	if (found && equal_secret(mac, row.mac, sizeof(mac))) {
+		*out = KEYSTORE_PIN_GOOD;
+	}
 	return true;
 }
 

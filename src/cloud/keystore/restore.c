@@ -239,6 +239,32 @@ static void report_difference(struct restoring *r, struct keystore_report *out)
 	out->entries = TAKE(r->list);
 }
 
+static bool check_pin(struct keystore_edit *e, const struct keystore_pin *pin, struct err *err)
+{
+	enum keystore_pin_row row;
+
+	if (!keystore_pin_judge(e->k, e->db, e->c->tenant, pin, &row, err)) {
+		return false;
+	}
+	switch (row) {
+	case KEYSTORE_PIN_GOOD:
+		return true;
+	case KEYSTORE_PIN_UNSEALED:
+		return err_set(
+			err, ERR_STORE,
+			"backup %lld has no seal: the version before this one made it, which "
+			"can restore it, or somebody put it there past the program. It is not "
+			"believed: take another one, or back up anew",
+			(long long)pin->id);
+	case KEYSTORE_PIN_CHANGED:
+		break;
+	}
+	return err_set(err, ERR_STORE,
+		       "the row of backup %lld was changed past the program and is not believed: "
+		       "take another one",
+		       (long long)pin->id);
+}
+
 static bool find_pin(struct keystore_edit *e, struct restoring *r, struct err *err)
 {
 	bool found, good;
@@ -254,14 +280,8 @@ static bool find_pin(struct keystore_edit *e, struct restoring *r, struct err *e
 						 "there is no backup %lld", (long long)r->pin_id);
 	}
 	r->keystore = e->id;
-	if (!keystore_pin_is_good(e->k, e->db, e->c->tenant, &r->pin, &good, err)) {
+	if (!check_pin(e, &r->pin, err)) {
 		return false;
-	}
-	if (!good) {
-		return err_set(err, ERR_STORE,
-			       "the row of backup %lld was changed past the program and is not "
-			       "believed: take another one",
-			       (long long)r->pin.id);
 	}
 	if (!keystore_state_is_good(e->k, e->db, e->c->tenant, e->id, r->pin.generation, &good,
 				    err)) {

@@ -285,20 +285,23 @@ static bool check_state(struct verifying *v, int64_t generation, struct err *err
 static bool check_pin_rows(struct verifying *v, struct err *err)
 {
 	AUTO_FREE struct keystore_pin *pins = NULL;
-	char text[64];
+	char text[96];
 	size_t n;
 
 	if (!keystore_pins_of(v->db, v->tenant, &pins, &n, err)) {
 		return false;
 	}
 	for (size_t i = 0; i < n; i++) {
-		bool good;
-		if (!keystore_pin_is_good(v->k, v->db, v->tenant, &pins[i], &good, err)) {
+		enum keystore_pin_row row;
+		if (!keystore_pin_judge(v->k, v->db, v->tenant, &pins[i], &row, err)) {
 			return false;
 		}
-		if (!good) {
-			(void)snprintf(text, sizeof(text), "the row of backup %lld was changed",
-				       (long long)pins[i].id);
+		if (row != KEYSTORE_PIN_GOOD) {
+			(void)snprintf(text, sizeof(text), "the row of backup %lld %s",
+				       (long long)pins[i].id,
+				       row == KEYSTORE_PIN_UNSEALED
+					       ? "has no seal (of a version before?)"
+					       : "was changed");
 			tell(v, STR(""), pins[i].generation, text);
 		}
 	}

@@ -162,6 +162,29 @@ static void a_pin_that_was_moved_past_us_is_not_restored(void **state)
 	keystore_close(k);
 }
 
+static void a_pin_of_the_version_before_is_called_that(void **state)
+{
+	struct keystore *k = ready(state);
+	struct keystore_change c = alice();
+	struct keystore_pin pin;
+	struct err err;
+
+	put(k, "revoked", "CN=Revoked", false);
+	prepare(k, &pin);
+	database_sql(*state, "UPDATE keystore_pin SET data_key = NULL, mac = NULL");
+	assert_int_equal(keystore_restore(k, &c, 0, KEYSTORE_RESTORE_REPLACE, NULL, &err),
+			 KEYSTORE_FAILED);
+	assert_non_null(strstr(err.text, "the version before this one made it"));
+	assert_non_null(strstr(err.text, "back up anew"));
+	/* a seal of which a part is gone is no such thing */
+	back_up(k, &pin);
+	database_sql(*state, "UPDATE keystore_pin SET mac = NULL");
+	assert_int_equal(keystore_restore(k, &c, pin.id, KEYSTORE_RESTORE_REPLACE, NULL, &err),
+			 KEYSTORE_FAILED);
+	assert_non_null(strstr(err.text, "was changed past the program"));
+	keystore_close(k);
+}
+
 static void an_older_backup_is_not_made_the_current_one_past_us(void **state)
 {
 	struct keystore *k = ready(state);
@@ -272,6 +295,7 @@ static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_preview_says_it_and_changes_nothing),
 	ON_BOTH(undo_goes_back_while_the_restore_is_current),
 	ON_BOTH(a_pin_that_was_moved_past_us_is_not_restored),
+	ON_BOTH(a_pin_of_the_version_before_is_called_that),
 	ON_BOTH(an_older_backup_is_not_made_the_current_one_past_us),
 	ON_BOTH(without_a_backup_there_is_nothing_to_restore),
 	ON_BOTH(an_empty_store_can_be_backed_up_and_restored),

@@ -288,6 +288,10 @@ static void a_changed_backup_is_named(void **state)
 	struct told t = verify(k);
 	assert_int_equal(t.n, 1);
 	says(&t, "generation 3: the row of backup 1 was changed");
+	database_sql(*state, "UPDATE keystore_pin SET data_key = NULL, mac = NULL");
+	t = verify(k);
+	assert_int_equal(t.n, 1);
+	says(&t, "generation 3: the row of backup 1 has no seal (of a version before?)");
 	keystore_close(k);
 }
 
