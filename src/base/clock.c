@@ -214,15 +214,3 @@ bool clock_parse_duration(struct str s, msec_t *out)
 	}
 	return false;
 }
-
-void clock_add_duration(struct buf *b, msec_t ms)
-{
-	size_t i = 0;
-	while (i + 1 < COUNT(duration_units) && (ms == 0 || ms % duration_units[i].ms != 0)) {
-		i++;
-	}
-	if (ms == 0) {
-		i = COUNT(duration_units) - 2; /* "0s" */
-	}
-	buf_addf(b, "%lld%s", (long long)(ms / duration_units[i].ms), duration_units[i].name);
-}

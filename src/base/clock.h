@@ -13,5 +13,3 @@ void clock_add_http_date(struct buf *b, int64_t unix_s);
 NODISCARD bool clock_parse_http_date(struct str s, int64_t *unix_s); /* IMF-fixdate only */
 /* "250ms", "30s", "10min", "12h", "365d"; a number without its unit is refused. */
 NODISCARD bool clock_parse_duration(struct str s, msec_t *out);
-void clock_add_duration(struct buf *b,
-			msec_t ms); /* the same form, in the largest unit that fits */

@@ -70,30 +70,3 @@ bool err_errno(struct err *err, enum err_kind kind, const char *fmt, ...)
 	errno = number;
 	return false;
 }
-
-const char *err_kind_name(enum err_kind kind)
-{
-	switch (kind) {
-	case ERR_NONE:
-		return "none";
-	case ERR_CONFIG:
-		return "config";
-	case ERR_DENIED:
-		return "denied";
-	case ERR_MISSING:
-		return "missing";
-	case ERR_CONFLICT:
-		return "conflict";
-	case ERR_PROTOCOL:
-		return "protocol";
-	case ERR_LIMIT:
-		return "limit";
-	case ERR_NETWORK:
-		return "network";
-	case ERR_STORE:
-		return "store";
-	case ERR_SYSTEM:
-		return "system";
-	}
-	return "unknown";
-}

@@ -34,4 +34,3 @@ bool err_set(struct err *err, enum err_kind kind, const char *fmt, ...) PRINTF_L
 bool err_wrap(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* As err_set, with ": " and the text of errno at the call behind it. */
 bool err_errno(struct err *err, enum err_kind kind, const char *fmt, ...) PRINTF_LIKE(3, 4);
-const char *err_kind_name(enum err_kind kind); /* "config", "denied", … for logs and metrics */

@@ -133,9 +133,6 @@ NODISCARD bool state_key_pending(struct store *s, const char *region_host, const
 NODISCARD bool state_key_add(struct store *s, const struct state_actor *actor,
 			     const char *region_host, const char *subaccount, struct str sealed,
 			     struct str spki, int64_t *id, struct err *err);
-/* The key forgets itself: its CSR was refused for good. */
-NODISCARD bool state_key_drop(struct store *s, const struct state_actor *actor, int64_t id,
-			      struct err *err);
 /* STATE_CERT_KEY to STATE_CERT_UNCONFIRMED. */
 NODISCARD bool state_certificate_received(struct store *s, const struct state_actor *actor,
 					  int64_t id, struct str chain_pem, int64_t now,

@@ -195,27 +195,6 @@ static bool run_by_id(struct stmt *st, const struct key_change *k, struct err *e
 	       err_set(err, ERR_MISSING, "there is no certificate %lld", (long long)k->id);
 }
 
-static bool drop_key(struct db *db, struct change *c, void *user, struct err *err)
-{
-	struct key_change *k = user;
-	struct stmt *st = NULL;
-
-	if (!db_prepare(db, "delete from state_certificate where id = $1 and state = 0", &st,
-			err) ||
-	    !run_by_id(st, k, err)) {
-		return false;
-	}
-	state_record(c, k->actor, STR(""), "key.drop", STR("key without certificate"), STR(""));
-	return true;
-}
-
-bool state_key_drop(struct store *s, const struct state_actor *actor, int64_t id, struct err *err)
-{
-	struct key_change k = {.actor = actor, .id = id};
-
-	return store_change(s, drop_key, &k, NULL, err);
-}
-
 static bool find_tenant(struct db *db, struct key_change *k, struct err *err)
 {
 	struct stmt *st = NULL;

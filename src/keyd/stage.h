@@ -31,8 +31,8 @@ struct stage_result {
 	unsigned format; /* enum container_format */
 };
 NODISCARD bool stage_open(struct stage *s, struct stage_result *out, struct err *err);
-/* What a worker sent (keyd/worker.h): for stage_open() and for tests, since a worker that a hostile
- * container took over may send anything. */
+/* As stage_open(), with what a worker would have sent (keyd/worker.h). For unit tests and the
+ * fuzzer, since a worker that a hostile container took over may send anything. */
 NODISCARD bool stage_take(struct stage *s, struct str result, struct stage_result *out,
 			  struct err *err);
 NODISCARD bool stage_generate(struct stage *s, struct str type, uint32_t bits, struct str curve,

@@ -231,37 +231,3 @@ bool anchor_read(const char *path, anchor_fn *fn, void *user, struct anchor_summ
 	}
 	return ok;
 }
-
-struct wanted {
-	struct str chain;
-	struct anchor_last last;
-	bool found;
-};
-
-static bool keep_last(void *user, const struct anchor_line *line, struct err *err UNUSED)
-{
-	struct wanted *w = user;
-
-	if (str_eq(line->chain, w->chain)) {
-		w->found = true;
-		w->last.n = line->n;
-		memcpy(w->last.hash, line->hash, ANCHOR_HASH);
-	}
-	return true;
-}
-
-bool anchor_read_last(const char *path, struct str chain, struct anchor_last *out, struct err *err)
-{
-	struct wanted w = {.chain = chain};
-	struct anchor_summary sum;
-
-	if (!anchor_read(path, keep_last, &w, &sum, err)) {
-		return false;
-	}
-	if (!w.found) {
-		return err_set(err, ERR_MISSING, "the anchor has no line of the chain %.*s",
-			       STR_ARGS(chain));
-	}
-	*out = w.last;
-	return true;
-}

@@ -46,13 +46,11 @@ struct anchor_summary {
 NODISCARD bool anchor_read(const char *path, anchor_fn *fn, void *user, struct anchor_summary *out,
 			   struct err *err);
 
-/* The last line of one chain. ERR_MISSING when there is none. */
+/* What the last line of one chain says. */
 struct anchor_last {
 	int64_t n;
 	uint8_t hash[ANCHOR_HASH];
 };
-NODISCARD bool anchor_read_last(const char *path, struct str chain, struct anchor_last *out,
-				struct err *err);
 
 /* ---- for the key process, which writes it ---- */
 

@@ -110,20 +110,6 @@ uint16_t address_port(const struct address *a)
 	}
 }
 
-bool address_is_loopback(const struct address *a)
-{
-	if (family(a) == AF_INET) {
-		const struct sockaddr_in *v4 = (const void *)a->bytes;
-		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-	}
-	if (family(a) == AF_INET6) {
-		const struct sockaddr_in6 *v6 = (const void *)a->bytes;
-		return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
-		       (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == 127);
-	}
-	return family(a) == AF_UNIX;
-}
-
 bool address_resolve(const char *host, uint16_t port, struct address *out, size_t *n,
 		     struct err *err)
 {

@@ -16,7 +16,6 @@ NODISCARD bool address_split(struct str s, uint16_t default_port, struct str *ho
 NODISCARD bool address_parse(struct str literal, uint16_t port, struct address *out);
 void address_format(const struct address *a, char *into, size_t size); /* "127.0.0.1:8443" */
 uint16_t address_port(const struct address *a);
-bool address_is_loopback(const struct address *a);
 
 enum {
 	ADDRESSES_MAX = 16 /* of one name; more are ignored */

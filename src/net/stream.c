@@ -191,14 +191,6 @@ void stream_expect_more(struct stream *s)
 	s->expects_more = true;
 }
 
-void stream_finish(struct stream *s)
-{
-	if (!s->finishing) {
-		s->finishing = true;
-		stream_flush_soon(s);
-	}
-}
-
 /* ---- moving ---- */
 
 bool stream_detach(struct stream *s, struct stream_parts *out)
@@ -263,14 +255,6 @@ struct tls_engine *stream_tls(const struct stream *s)
 struct loop *stream_loop(const struct stream *s)
 {
 	return s->loop;
-}
-
-void stream_peer(const struct stream *s, struct address *out)
-{
-	*out = (struct address){.len = sizeof(out->bytes)};
-	if (s->fd < 0 || getpeername(s->fd, (void *)out->bytes, &out->len) != 0) {
-		out->len = 0;
-	}
 }
 
 int stream_fd(const struct stream *s)

@@ -58,8 +58,6 @@ void stream_expect_more(struct stream *s);
 void stream_close(struct stream *s);
 /* As stream_close(), but the peer sees a reset and not an end: what it got is cut short. */
 void stream_abort(struct stream *s);
-/* Sends FIN (and close_notify) when what is queued has gone. */
-void stream_finish(struct stream *s);
 
 void stream_set_handler(struct stream *s, stream_fn *fn, void *user);
 struct str stream_peek(const struct stream *s);
@@ -102,7 +100,6 @@ msec_t
 stream_last_read(const struct stream *s); /* loop time of the last byte: "any byte is life" */
 struct tls_engine *stream_tls(const struct stream *s); /* lent; NULL when plain or in a job */
 struct loop *stream_loop(const struct stream *s);
-void stream_peer(const struct stream *s, struct address *out);
 int stream_fd(const struct stream *s);                     /* for socket options */
 void stream_set_user_timeout(struct stream *s, msec_t ms); /* TCP_USER_TIMEOUT */
 void stream_set_notsent_lowat(struct stream *s, size_t bytes);

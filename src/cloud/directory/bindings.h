@@ -25,8 +25,6 @@ NODISCARD bool directory_binding_create(struct store *s, const struct directory_
 					struct str subaccount, struct str name, unsigned roles,
 					int64_t now, struct directory_binding *out,
 					char secret[static DIRECTORY_SECRET_MAX], struct err *err);
-NODISCARD bool directory_binding_find(struct store *s, struct str subaccount, struct str name,
-				      struct directory_binding *out, struct err *err);
 /* Ordered by name. */
 NODISCARD bool directory_binding_list(struct store *s, struct str subaccount, struct str after,
 				      size_t limit, struct directory_binding **rows, size_t *n,

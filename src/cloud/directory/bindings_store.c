@@ -30,19 +30,6 @@ static void read_secret(struct stmt *st, void *row)
 	s->locked = stmt_col_int(st, 8) != 0;
 }
 
-bool directory_binding_find(struct store *s, struct str subaccount, struct str name,
-			    struct directory_binding *out, struct err *err)
-{
-	struct query q = {.sql = "SELECT " COLUMNS " FROM binding b"
-				 " WHERE b.subaccount = $1 AND b.name = $2",
-			  .params = {QUERY_TEXT(subaccount), QUERY_TEXT(name)},
-			  .n_params = 2,
-			  .read = read_binding,
-			  .row_bytes = sizeof(*out)};
-
-	return query_find(s, &q, out, "no such service key", err);
-}
-
 bool directory_binding_secret(struct store *s, struct str client_id, struct binding_secret *out,
 			      struct err *err)
 {

@@ -225,12 +225,3 @@ void registry_wake(struct registry *r UNUSED, struct place *place, size_t n)
 		w->fn(w);
 	}
 }
-
-void registry_wake_key(struct registry *r, struct str key, size_t n)
-{
-	struct place *p = map_get(r->places, key);
-
-	if (p != NULL) {
-		registry_wake(r, p, n);
-	}
-}

@@ -61,4 +61,3 @@ void registry_leave(struct registry_waiter *w);       /* takes one that does not
 bool registry_has_waiters(const struct place *place); /* takes NULL */
 /* Lets up to `n` waiters of the place go, oldest first. */
 void registry_wake(struct registry *r, struct place *place, size_t n);
-void registry_wake_key(struct registry *r, struct str key, size_t n);

@@ -51,21 +51,10 @@ TEST(errno_is_told_and_kept)
 	assert_int_equal(errno, ENOENT);
 }
 
-TEST(every_kind_has_a_name_of_its_own)
-{
-	for (int a = ERR_NONE; a <= ERR_SYSTEM; a++) {
-		for (int b = a + 1; b <= ERR_SYSTEM + 1; b++) {
-			assert_string_not_equal(err_kind_name((enum err_kind)a),
-						err_kind_name((enum err_kind)b));
-		}
-	}
-}
-
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(setting_returns_false_and_keeps_kind_and_text),
 	cmocka_unit_test(wrapping_puts_the_place_before_the_cause),
 	cmocka_unit_test(a_long_text_is_cut_at_a_character),
 	cmocka_unit_test(errno_is_told_and_kept),
-	cmocka_unit_test(every_kind_has_a_name_of_its_own),
 };
 UNIT_MAIN(tests)

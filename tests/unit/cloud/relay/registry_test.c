@@ -102,13 +102,13 @@ TEST(waiters_go_in_order_and_the_queue_is_bounded)
 	assert_true(registry_wait(r, STR("a/x"), &w[1], 2, 0));
 	assert_false(registry_wait(r, STR("a/x"), &w[2], 2, 0));
 	assert_true(registry_wait(r, STR("b/x"), &w[2], 2, 0));
-	registry_wake_key(r, STR("a/x"), 1);
+	registry_wake(r, w[0].place, 1);
 	assert_int_equal(woken, 1);
 	assert_null(w[0].prev);
 	assert_non_null(w[1].prev);
 	registry_leave(&w[1]);
 	registry_leave(&w[1]);
-	registry_wake_key(r, STR("a/x"), SIZE_MAX);
+	assert_null(w[1].prev);
 	assert_int_equal(woken, 1);
 	registry_leave(&w[2]);
 	registry_free(r);
@@ -121,7 +121,7 @@ TEST(one_who_waits_again_at_once_is_not_woken_twice)
 
 	woken = 0;
 	assert_true(registry_wait(r, STR("a/x"), &w, 2, 0));
-	registry_wake_key(r, STR("a/x"), SIZE_MAX);
+	registry_wake(r, w.place, SIZE_MAX);
 	assert_int_equal(woken, 1);
 	registry_leave(&w);
 	again = NULL;
