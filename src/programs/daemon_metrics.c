@@ -50,7 +50,7 @@ void daemon_metrics_http(struct buf *out, const struct daemon_listener *rows, si
 		{"http_refused_total", "counter",
 		 "Requests refused before a handler: malformed, too slow, too large"},
 		{"http_overload_total", "counter",
-		 "Connections over the maximum, and requests that no job took"},
+		 "Connections over the maximum, requests that no job took, bodies that gave way"},
 	};
 
 	for (int which = 0; which < HTTP_NUMBERS; which++) {
