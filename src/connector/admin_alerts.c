@@ -57,9 +57,9 @@ const struct http_route admin_alert_routes[] = {
 	 JSON, 0},
 	{"GET", V1 "/certificates", certificates, ADMIN_LOGIN,
 	 "Every certificate, the first to end first", NULL, JSON, 0},
-	{"POST", V1 "/alerts/test-mail", test_mail, ADMIN_LOGIN, "Sends a test mail now", NULL,
-	 JSON, 0},
-	{"POST", V1 "/alerts/test-webhook", test_webhook, ADMIN_LOGIN, "Calls the webhook now",
-	 NULL, JSON, 0},
+	{"POST", V1 "/alerts/test-mail", test_mail, ADMIN_LOGIN | HTTP_ROUTE_SLOW,
+	 "Sends a test mail now", NULL, JSON, 0},
+	{"POST", V1 "/alerts/test-webhook", test_webhook, ADMIN_LOGIN | HTTP_ROUTE_SLOW,
+	 "Calls the webhook now", NULL, JSON, 0},
 	{0},
 };

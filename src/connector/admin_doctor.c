@@ -64,7 +64,8 @@ static void examine(struct http_call *call)
 }
 
 const struct http_route admin_doctor_routes[] = {
-	{"POST", "/api/drawbridge/v1/subaccounts/{rh}/{sa}/diagnosis", examine, ADMIN_LOGIN,
+	{"POST", "/api/drawbridge/v1/subaccounts/{rh}/{sa}/diagnosis", examine,
+	 ADMIN_LOGIN | HTTP_ROUTE_SLOW,
 	 "Tries each link to the relay and names the first broken one", NULL, "application/json",
 	 0},
 	{0},

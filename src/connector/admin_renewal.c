@@ -138,7 +138,7 @@ const struct http_route admin_renewal_routes[] = {
 	{"GET", RENEWAL, get, ADMIN_LOGIN, "Automatic renewal: last result and next date", NULL,
 	 JSON, 0},
 	{"PUT", RENEWAL, put, ADMIN_LOGIN, "Switches automatic renewal on or off", JSON, NULL, 0},
-	{"POST", RENEWAL, post, ADMIN_LOGIN, "Renews with the current certificate now", NULL, NULL,
-	 0},
+	{"POST", RENEWAL, post, ADMIN_LOGIN | HTTP_ROUTE_SLOW,
+	 "Renews with the current certificate now", NULL, NULL, 0},
 	{0},
 };

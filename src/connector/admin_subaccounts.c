@@ -423,14 +423,15 @@ static void gone(struct http_call *call)
 
 const struct http_route admin_subaccount_routes[] = {
 	{"GET", BASE, list, ADMIN_LOGIN, "All subaccounts", NULL, JSON, 0},
-	{"POST", BASE, add, ADMIN_LOGIN, "Adds a subaccount", JSON, JSON, 0},
+	{"POST", BASE, add, ADMIN_LOGIN | HTTP_ROUTE_SLOW, "Adds a subaccount", JSON, JSON, 0},
 	{"GET", BASE "/corrupted", corrupted, ADMIN_LOGIN, "Subaccounts that cannot be used", NULL,
 	 JSON, 0},
 	{"GET", ONE, get, ADMIN_LOGIN, "One subaccount", NULL, JSON, 0},
 	{"PUT", ONE, edit, ADMIN_LOGIN, "Changes a subaccount", JSON, JSON, 0},
 	{"DELETE", ONE, remove_one, ADMIN_LOGIN, "Deletes a subaccount", NULL, NULL, 0},
 	{"PUT", ONE "/state", state, ADMIN_LOGIN, "Connects or disconnects", JSON, NULL, 0},
-	{"POST", ONE "/validity", refresh, ADMIN_LOGIN, "Refreshes the certificate", JSON, JSON, 0},
+	{"POST", ONE "/validity", refresh, ADMIN_LOGIN | HTTP_ROUTE_SLOW,
+	 "Refreshes the certificate", JSON, JSON, 0},
 	{"POST", ONE "/recovery", gone, ADMIN_LOGIN, "Removed", NULL, NULL, 0},
 	{"PUT", ONE "/recovery", gone, ADMIN_LOGIN, "Removed", NULL, NULL, 0},
 	{"DELETE", ONE "/recovery", gone, ADMIN_LOGIN, "Removed", NULL, NULL, 0},

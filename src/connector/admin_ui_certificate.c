@@ -340,12 +340,12 @@ static void remove_it(struct http_call *call)
 
 const struct http_route admin_ui_certificate_routes[] = {
 	{"GET", BASE, show, ADMIN_LOGIN, "Certificate of the administration", NULL, JSON, 0},
-	{"POST", BASE, create, ADMIN_LOGIN, "A self-signed one, or a signing request", JSON, NULL,
-	 0},
+	{"POST", BASE, create, ADMIN_LOGIN | HTTP_ROUTE_SLOW,
+	 "A self-signed one, or a signing request", JSON, NULL, 0},
 	{"PATCH", BASE, install, ADMIN_LOGIN, "Installs the signed certificate",
 	 "multipart/form-data", NULL, 0},
-	{"PUT", BASE, upload, ADMIN_LOGIN, "Installs a PKCS#12 file", "multipart/form-data", NULL,
-	 0},
+	{"PUT", BASE, upload, ADMIN_LOGIN | HTTP_ROUTE_SLOW, "Installs a PKCS#12 file",
+	 "multipart/form-data", NULL, 0},
 	{"DELETE", BASE, remove_it, ADMIN_LOGIN, "Back to the connector's own", NULL, NULL, 0},
 	{0},
 };

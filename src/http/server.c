@@ -55,6 +55,7 @@ bool http_server_new(struct loop *l, const struct http_server_settings *settings
 		settings->bodies_max > 0 ? settings->bodies_max : HTTP_SERVER_BODIES_MAX;
 	s->settings.connections_max = settings->connections_max > 0 ? settings->connections_max
 								    : HTTP_SERVER_CONNECTIONS_MAX;
+	assert((settings->slow == NULL || settings->slow_limit != NULL) && "the limit has a name");
 	if (!take_tables(s, err)) {
 		return false;
 	}

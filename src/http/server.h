@@ -7,6 +7,11 @@
  * handler runs in a job: a plain blocking function, which may use SQL, the key process, Argon2. The
  * answer is then written by the loop. One request at a time per connection; pipelined ones wait.
  *
+ * What may take long (HTTP_ROUTE_SLOW: somebody else's server, a hostile upload) has a pool of its
+ * own, so that it stalls no login. `authorize` runs in `jobs` as for every route; who passes it
+ * goes on in `slow`, under a share of its tenant's (net/jobs.h), and waits in its queue, on no
+ * thread. When the queue, or the tenant's half of it, is full: 503, Retry-After, the limit's name.
+ *
  * A handler may answer 101 and set `upgrade`: the connection then leaves the server and is handed
  * to that function on the server's loop, with every byte read behind the head still unread. When
  * the peer went away meanwhile, `take` is NULL: free what `user` holds.
@@ -51,6 +56,7 @@ enum {
 	/* In `roles`: the hook lets everybody through, the handler judges its callers itself or
 	 * has no secrets. Without it a row is closed to whoever the hook does not know. */
 	HTTP_ROUTE_OPEN = 0x40000000,
+	HTTP_ROUTE_SLOW = 0x20000000, /* also in `roles`: the handler runs in the slow pool */
 	HTTP_SERVER_BODY_MAX = 1024 * 1024,
 	HTTP_SERVER_ANSWER_MAX = 64 * 1024 * 1024, /* a handler that writes more is answered 500 */
 	HTTP_SERVER_ARENA_MAX = 4 * 1024 * 1024,   /* of a call */
@@ -120,6 +126,11 @@ struct http_server_settings {
 	const struct http_route *const *tables; /* NULL-ended list of route tables */
 	void *user;
 	struct jobs *jobs;
+	struct jobs *slow;      /* of HTTP_ROUTE_SLOW; NULL: those run in `jobs` too */
+	const char *slow_limit; /* the setting that says how many may wait there */
+	/* Whose share a slow call uses: any text, lent, "" for nobody's. On the loop, behind
+	 * `authorize`. May be NULL. */
+	struct str (*owner)(const struct http_call *call);
 	/* Runs in the job before the handler. False: it has answered already (401, 403). May be
 	 * NULL. */
 	bool (*authorize)(struct http_call *call);

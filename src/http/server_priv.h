@@ -65,6 +65,7 @@ struct connection {
 	bool eof;
 	msec_t body_begun;
 	struct job job;
+	bool waits_for_slow; /* the job let it in; its handler is for the slow pool */
 	struct arena *arena; /* of this request; NULL between requests */
 	struct http_head head;
 	struct http_path path;

@@ -1,7 +1,19 @@
 /* One request on its way in: head, route, body, job. */
+#include "base/map.h"
 #include "http/server_priv.h"
 
 /* ---- the job ---- */
+
+static bool is_slow(const struct connection *c)
+{
+	return (c->call.route->roles & HTTP_ROUTE_SLOW) != 0 && c->server->settings.slow != NULL;
+}
+
+static void run_slow(struct job *job)
+{
+	struct connection *c = CONTAINER_OF(job, struct connection, job);
+	c->call.route->handler(&c->call);
+}
 
 static void run_call(struct job *job)
 {
@@ -9,7 +21,12 @@ static void run_call(struct job *job)
 	struct http_call *call = &c->call;
 	bool (*authorize)(struct http_call *) = c->server->settings.authorize;
 	bool built_in = strcmp(call->route->pattern, "/openapi.json") == 0;
-	if (built_in || authorize == NULL || authorize(call)) {
+	if (!built_in && authorize != NULL && !authorize(call)) {
+		return;
+	}
+	if (is_slow(c)) {
+		c->waits_for_slow = true;
+	} else {
 		call->route->handler(call);
 	}
 }
@@ -21,12 +38,50 @@ static void call_done(struct job *job)
 	connection_answer(c);
 }
 
+/* 0 is nobody's share. */
+static uint64_t owner_of(const struct connection *c)
+{
+	struct str owner = STR_NONE;
+	if (c->server->settings.owner != NULL) {
+		owner = c->server->settings.owner(&c->call);
+	}
+	return owner.len > 0 ? map_hash(owner) | 1 : 0;
+}
+
+static void submit_slow(struct connection *c)
+{
+	const struct http_server_settings *s = &c->server->settings;
+	struct err err = {0};
+	char why[sizeof(err.text) + 120];
+	c->job = (struct job){.run = run_slow, .done = call_done, .owner = owner_of(c)};
+	if (jobs_submit(s->slow, c->server->loop, &c->job, &err)) {
+		return;
+	}
+	atomic_fetch_add(&c->server->counters.overload, 1);
+	c->state = CONNECTION_ANSWER;
+	(void)snprintf(why, sizeof(why),
+		       "too many requests that take long: %s (%s): try again later", err.text,
+		       s->slow_limit);
+	connection_refuse(c, 503, why);
+}
+
+static void let_in(struct job *job)
+{
+	struct connection *c = CONTAINER_OF(job, struct connection, job);
+	if (c->waits_for_slow && c->stream != NULL) { /* else nobody waits for the answer */
+		submit_slow(c);
+	} else {
+		call_done(job);
+	}
+}
+
 static void submit(struct connection *c)
 {
 	struct err err = {0};
 	loop_timer_cancel(c->server->loop, &c->timer);
 	c->call.body = buf_str(&c->body_bytes);
-	c->job = (struct job){.run = run_call, .done = call_done};
+	c->waits_for_slow = false;
+	c->job = (struct job){.run = run_call, .done = let_in};
 	c->state = CONNECTION_JOB;
 	if (!jobs_submit(c->server->settings.jobs, c->server->loop, &c->job, &err)) {
 		c->state = CONNECTION_ANSWER;

@@ -78,9 +78,10 @@ bool keys_calls_begin_stage(struct keys_calls *c, struct err *err)
 	bool ok = c->stages < KEYS_STAGES_MAX;
 	c->stages += ok;
 	pthread_mutex_unlock(&c->lock);
-	return ok || err_set(err, ERR_LIMIT,
+	/* A limit of ours and of this moment, not of what is uploaded: 503, and not 413. */
+	return ok || err_set(err, ERR_STORE,
 			     "%d uploads are being opened already, and none ended within %d s: "
-			     "try again later",
+			     "try again later (KEYS_STAGES_MAX)",
 			     KEYS_STAGES_MAX, KEYS_FRESH_MS / 1000);
 }
 

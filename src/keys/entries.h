@@ -30,7 +30,8 @@ enum {
 	KEYS_MAC = 32,
 	KEYS_STAGE_BYTES_MAX = 2 * 1024 * 1024, /* of a container: ERR_LIMIT */
 	KEYS_STAGE_IDLE_MS = 30000,             /* without a call: keyd forgets the stage */
-	KEYS_STAGES_MAX = 4,  /* at once: further ones wait, so that sockets for TLS remain */
+	KEYS_STAGES_MAX =
+		4, /* at once: further ones wait, so that sockets for TLS remain; ERR_STORE */
 	KEYS_CHECK_MAX = 256, /* entries of one keys_entries_check() message; the call takes more */
 };
 

@@ -47,8 +47,8 @@ static bool open_store(struct cloud *c, struct err *err)
 		{"reseal", reseal_migrations}};
 
 	(void)snprintf(url, sizeof(url), "sqlite:%s/cloud.db", o->state_dir);
-	if (!store_open(o->database ? o->database : url, o->job_threads + STORE_EXTRA, &c->store,
-			err)) {
+	if (!store_open(o->database ? o->database : url,
+			o->job_threads + o->slow_threads + STORE_EXTRA, &c->store, err)) {
 		return false;
 	}
 	store_set_node(c->store, o->node_name ? o->node_name : c->host);
@@ -244,6 +244,9 @@ static bool listen_on(struct cloud *c, const char *where, const struct http_rout
 	const struct http_server_settings settings = {.tables = tables,
 						      .user = &c->rooms,
 						      .jobs = c->jobs,
+						      .slow = c->slow,
+						      .slow_limit = "slow.queue.max",
+						      .owner = cloud_owner,
 						      .authorize = cloud_authorize,
 						      .title = "Drawbridge cloud",
 						      .render_error = keystore_render_error,
@@ -364,6 +367,7 @@ static void cloud_close(struct cloud *c)
 	daemon_reseal_stop(&c->reseal);
 	/* Calls that still run know the rooms; a tunnel that was let in knows the relay. */
 	jobs_end(c->jobs);
+	jobs_end(c->slow);
 	daemon_reseal_close(&c->reseal); /* nobody is left to start it */
 	if (c->loop) {
 		loop_turn(c->loop, 0);
@@ -372,6 +376,7 @@ static void cloud_close(struct cloud *c)
 		relay_free(c->rooms.relay);
 	}
 	jobs_free(c->jobs);
+	jobs_free(c->slow);
 	jobs_free(c->relay_jobs);
 	directory_watch_stop(c->watch);
 	keystore_publish_stop(c->publisher);
@@ -413,6 +418,7 @@ static bool open_all(struct cloud *c, int control, struct err *err)
 	       open_tokens(c, err) && open_keystore(c, err) && open_console(c, err) &&
 	       directory_watch_start(c->store, &c->directory, &c->watch, err) &&
 	       jobs_new("jobs", c->options.job_threads, JOBS_QUEUE, &c->jobs, err) &&
+	       jobs_new("slow", c->options.slow_threads, c->options.slow_queue, &c->slow, err) &&
 	       jobs_new("relay-jobs", RELAY_JOBS, JOBS_QUEUE, &c->relay_jobs, err) &&
 	       open_listeners(c, err);
 }

@@ -292,9 +292,9 @@ const struct http_route cloud_alert_routes[] = {
 	 NULL, JSON, 0},
 	{"GET", V1 "/certificates", certificates, ACCESS_ANYBODY,
 	 "Every certificate that the user may see, the first to end first", NULL, JSON, 0},
-	{"POST", V1 "/alerts/test-mail", test_mail, ACCESS_A, "Sends a test mail now", NULL, JSON,
-	 0},
-	{"POST", V1 "/alerts/test-webhook", test_webhook, ACCESS_A, "Calls the webhook now", NULL,
-	 JSON, 0},
+	{"POST", V1 "/alerts/test-mail", test_mail, ACCESS_A | HTTP_ROUTE_SLOW,
+	 "Sends a test mail now", NULL, JSON, 0},
+	{"POST", V1 "/alerts/test-webhook", test_webhook, ACCESS_A | HTTP_ROUTE_SLOW,
+	 "Calls the webhook now", NULL, JSON, 0},
 	{.method = NULL},
 };

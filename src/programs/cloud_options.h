@@ -18,7 +18,7 @@ struct cloud_options {
 	char *token_url;        /* base URL of the token server in service keys */
 	char *log_level, *log_format;
 	char *expired_tunnels; /* "stay", "drain" */
-	uint32_t workers, job_threads;
+	uint32_t workers, job_threads, slow_threads, slow_queue;
 	msec_t certificate_validity, renew_expired, certificate_grace, token_validity;
 	msec_t client_head_timeout, client_idle_timeout, answer_timeout, drain_timeout;
 	uint32_t tenant_queue_max;

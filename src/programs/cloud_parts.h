@@ -37,6 +37,7 @@ struct cloud {
 	struct directory_watch *watch;
 	struct loop *loop; /* control */
 	struct jobs *jobs; /* handlers and handshakes */
+	struct jobs *slow; /* handlers that may take long */
 	struct jobs *relay_jobs;
 	struct http_server *console, *tunnels, *metrics; /* NULL: not open */
 	struct alerts *alerts;
@@ -101,3 +102,5 @@ extern const struct http_route
 	*const cloud_est_tables[]; /* the tunnel listener of a control node */
 extern const struct http_route *const cloud_metrics_tables[];
 bool cloud_authorize(struct http_call *call);
+/* Whose share of the slow pool it uses: the subaccount, or else who asks. */
+struct str cloud_owner(const struct http_call *call);

@@ -13,6 +13,16 @@ bool cloud_authorize(struct http_call *call)
 	return console_authorize(call, cloud_of(call)->rooms.console);
 }
 
+struct str cloud_owner(const struct http_call *call)
+{
+	const struct directory_caller *c = directory_caller(call);
+
+	if (c == NULL) {
+		return STR_NONE;
+	}
+	return str_of(c->subaccount[0] != '\0' ? c->subaccount : c->who);
+}
+
 static void ready(struct http_call *call)
 {
 	const struct cloud *c = cloud_of(call);
@@ -58,7 +68,8 @@ static void metrics(struct http_call *call)
 	alerts_write_metrics(c->alerts, &call->out);
 	const struct daemon_listener listeners[] = {
 		{"console", c->console}, {"tunnel", c->tunnels}, {"metrics", c->metrics}};
-	const struct daemon_pool pools[] = {{"jobs", c->jobs}, {"relay", c->relay_jobs}};
+	const struct daemon_pool pools[] = {
+		{"jobs", c->jobs}, {"slow", c->slow}, {"relay", c->relay_jobs}};
 	daemon_metrics_http(&call->out, listeners, COUNT(listeners));
 	daemon_metrics_jobs(&call->out, pools, COUNT(pools));
 	call->status = 200;

@@ -43,8 +43,8 @@ static bool open_store(struct connector *c, struct err *err)
 					     {"reseal", reseal_migrations}};
 
 	(void)snprintf(url, sizeof(url), "sqlite:%s/connector.db", o->state_dir);
-	return store_open(o->database ? o->database : url, o->job_threads + STORE_EXTRA, &c->store,
-			  err) &&
+	return store_open(o->database ? o->database : url,
+			  o->job_threads + o->slow_threads + STORE_EXTRA, &c->store, err) &&
 	       store_migrate(c->store, sets, COUNT(sets), err);
 }
 
@@ -249,6 +249,9 @@ static bool listen_on(struct connector *c, const struct http_server_settings *se
 	struct http_server_settings all = *settings;
 
 	all.jobs = c->jobs;
+	all.slow = c->slow;
+	all.slow_limit = "slow.queue.max";
+	all.owner = connector_owner;
 	all.head_timeout = SEC(10);
 	all.body_timeout = SEC(30);
 	all.idle_timeout = SEC(75);
@@ -365,6 +368,7 @@ static void connector_close(struct connector *c)
 	daemon_reseal_stop(&c->reseal);
 	stop_workers(c);
 	jobs_free(c->jobs);
+	jobs_free(c->slow);
 	daemon_reseal_close(&c->reseal); /* nobody is left to start it */
 	renewals_free(c->renewals);
 	links_free(c->links);
@@ -411,6 +415,7 @@ static bool open_all(struct connector *c, int control, struct err *err)
 	c->mappings = mappings_new(c->store);
 	open_reseal(c);
 	return jobs_new("jobs", c->options.job_threads, JOBS_QUEUE, &c->jobs, err) &&
+	       jobs_new("slow", c->options.slow_threads, c->options.slow_queue, &c->slow, err) &&
 	       jobs_new("data-jobs", DATA_JOBS, JOBS_QUEUE, &c->data_jobs, err) &&
 	       make_workers(c, err) && open_links(c, err) && open_renewals(c, err) &&
 	       connector_open_ui(c, err) && connector_open_alerts(c, err) && open_admin(c, err) &&

@@ -10,7 +10,7 @@ struct connector_options {
 	char *server_names;
 	char *trust_file; /* PEM: anchors for the cloud side besides the system's */
 	char *log_level, *log_format;
-	uint32_t workers, job_threads;
+	uint32_t workers, job_threads, slow_threads, slow_queue;
 	msec_t ping_after, dial_timeout, backend_connect_timeout, backend_answer_timeout,
 		backend_idle_timeout, drain_timeout;
 	struct alert_options alert;

@@ -44,7 +44,7 @@ struct connector {
 	struct connector_worker *workers;
 	unsigned n_workers;
 	struct loop *loop; /* control */
-	struct jobs *jobs, *data_jobs;
+	struct jobs *jobs, *slow, *data_jobs;
 	struct http_server *ui, *metrics; /* NULL: not open */
 	struct daemon_tls tls;
 	struct loop_timer hourly, end;
@@ -79,5 +79,7 @@ NODISCARD bool connector_open_alerts(struct connector *c, struct err *err);
 void connector_note_denied(void *user, const struct serve_denial *denial);
 
 /* ---- connector_routes.c ---- */
+/* Whose share of the slow pool it uses: the region host of the path, or else this operation. */
+struct str connector_owner(const struct http_call *call);
 
 extern const struct http_route *const connector_metrics_tables[];

@@ -142,11 +142,19 @@ static void metrics(struct http_call *call)
 	write_requests(&call->out, &n);
 	alerts_write_metrics(c->alerts, &call->out);
 	const struct daemon_listener listeners[] = {{"admin", c->ui}, {"metrics", c->metrics}};
-	const struct daemon_pool pools[] = {{"jobs", c->jobs}, {"data", c->data_jobs}};
+	const struct daemon_pool pools[] = {
+		{"jobs", c->jobs}, {"slow", c->slow}, {"data", c->data_jobs}};
 	daemon_metrics_http(&call->out, listeners, COUNT(listeners));
 	daemon_metrics_jobs(&call->out, pools, COUNT(pools));
 	call->status = 200;
 	http_answer_field(call, "content-type", STR("text/plain; version=0.0.4; charset=utf-8"));
+}
+
+struct str connector_owner(const struct http_call *call)
+{
+	struct str region = http_param(call, "rh");
+
+	return region.len > 0 ? region : str_of(call->route->pattern);
 }
 
 static void ready(struct http_call *call)

@@ -74,6 +74,11 @@ void daemon_metrics_jobs(struct buf *out, const struct daemon_pool *rows, size_t
 		buf_addf(out, "drawbridge_jobs_waiting{pool=\"%s\"} %zu\n", rows[i].name,
 			 jobs_waiting(rows[i].jobs));
 	}
+	metric_head(out, "jobs_running", "gauge", "Threads that have a job");
+	for (size_t i = 0; i < n; i++) {
+		buf_addf(out, "drawbridge_jobs_running{pool=\"%s\"} %zu\n", rows[i].name,
+			 jobs_running(rows[i].jobs));
+	}
 }
 
 void daemon_metrics(struct buf *out, struct keys_client *keys, int64_t started_ms)

@@ -245,7 +245,8 @@ static void connection_test(struct http_call *call)
 
 const struct http_route keystore_connection_routes[] = {
 	{"POST", "/api/drawbridge/v1/subaccounts/{sa}/keystore/connection-test", connection_test,
-	 ACCESS_KEYSTORE_EDIT, "Open TLS to a server with a key pair of the keystore, and tell",
-	 "application/json", "application/json", BODY_MAX},
+	 ACCESS_KEYSTORE_EDIT | HTTP_ROUTE_SLOW,
+	 "Open TLS to a server with a key pair of the keystore, and tell", "application/json",
+	 "application/json", BODY_MAX},
 	{.method = NULL},
 };

@@ -100,7 +100,7 @@ enum {
 		{"POST",                                                                           \
 		 P "/KeyPairResources",                                                            \
 		 odata_post_key_pair,                                                              \
-		 CHANGE,                                                                           \
+		 CHANGE | HTTP_ROUTE_SLOW,                                                         \
 		 "Add or update a key pair",                                                       \
 		 JSON,                                                                             \
 		 JSON,                                                                             \
@@ -108,7 +108,7 @@ enum {
 		{"POST",                                                                           \
 		 P "/KeyPairGenerationRequests",                                                   \
 		 odata_post_generation,                                                            \
-		 CHANGE,                                                                           \
+		 CHANGE | HTTP_ROUTE_SLOW,                                                         \
 		 "Create a key pair",                                                              \
 		 JSON,                                                                             \
 		 JSON,                                                                             \
@@ -116,7 +116,7 @@ enum {
 		{"POST",                                                                           \
 		 P "/RSAKeyGenerationRequests",                                                    \
 		 odata_post_rsa_key,                                                               \
-		 CHANGE,                                                                           \
+		 CHANGE | HTTP_ROUTE_SLOW,                                                         \
 		 "Add a private key as PEM",                                                       \
 		 JSON,                                                                             \
 		 JSON,                                                                             \
@@ -124,7 +124,7 @@ enum {
 		{"POST",                                                                           \
 		 P "/SSHKeyGenerationRequests",                                                    \
 		 odata_post_ssh_key,                                                               \
-		 CHANGE,                                                                           \
+		 CHANGE | HTTP_ROUTE_SLOW,                                                         \
 		 "Add an SSH key",                                                                 \
 		 JSON,                                                                             \
 		 JSON,                                                                             \
@@ -150,7 +150,7 @@ enum {
 		{"POST",                                                                           \
 		 P "/KeystoreResources",                                                           \
 		 odata_post_resource,                                                              \
-		 CHANGE,                                                                           \
+		 CHANGE | HTTP_ROUTE_SLOW,                                                         \
 		 "Import a keystore file, or back up",                                             \
 		 JSON,                                                                             \
 		 JSON,                                                                             \

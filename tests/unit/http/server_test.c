@@ -1,6 +1,8 @@
 #include "http/server.h"
 
 #include <netinet/in.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,7 +15,7 @@ enum {
 /* A server on a loopback port and one bare client, in one thread; handlers run in a pool. */
 struct stage {
 	struct loop *loop;
-	struct jobs *jobs;
+	struct jobs *jobs, *slow;
 	struct http_server *server;
 	uint16_t port;
 	int fd;
@@ -21,6 +23,7 @@ struct stage {
 	bool eof;
 };
 
+static sem_t gate;   /* each slow call waits for it */
 static int upgrades; /* handed over, with a stream or without */
 
 static void echo(struct http_call *call)
@@ -32,6 +35,12 @@ static void echo(struct http_call *call)
 static void item(struct http_call *call)
 {
 	http_answer_text(call, 200, "text/plain", http_param(call, "id"));
+}
+
+static void slow(struct http_call *call)
+{
+	sem_wait(&gate);
+	item(call);
 }
 
 static void on_upgraded(struct stream *s, enum stream_event event, void *user UNUSED)
@@ -77,6 +86,8 @@ static const struct http_route routes[] = {
 	{.method = "POST", .pattern = "/upload", .handler = echo, .body_max = 1 << 20},
 	{.method = "GET", .pattern = "/items/{id}", .handler = item},
 	{.method = "GET", .pattern = "/secret", .handler = echo, .roles = 1},
+	{.method = "GET", .pattern = "/slow/{id}", .handler = slow, .roles = HTTP_ROUTE_SLOW},
+	{.method = "GET", .pattern = "/closed", .handler = slow, .roles = HTTP_ROUTE_SLOW | 1},
 	{.method = "GET", .pattern = "/up", .handler = upgrade},
 	{.method = "GET", .pattern = "/huge", .handler = huge},
 	{NULL},
@@ -85,11 +96,16 @@ static const struct http_route *const tables[] = {routes, NULL};
 
 static bool authorize(struct http_call *call)
 {
-	if (call->route->roles != 0) {
+	if ((call->route->roles & 1) != 0) {
 		http_problem(call, 403, "not you");
 		return false;
 	}
 	return true;
+}
+
+static struct str owner(const struct http_call *call)
+{
+	return http_param(call, "id");
 }
 
 /* Reads what hooks may read, also where there was no handler. */
@@ -118,9 +134,14 @@ static void start(struct stage *s)
 	struct err err = {0};
 	*s = (struct stage){.fd = -1, .seen = BUF(1 << 20)};
 	assert_ok(loop_new_simulated(1000, &s->loop, &err), &err);
+	sem_init(&gate, 0, 0);
 	assert_ok(jobs_new("unit", 2, 10, &s->jobs, &err), &err);
+	assert_ok(jobs_new("slow", 2, 2, &s->slow, &err), &err);
 	struct http_server_settings settings = {.tables = tables,
 						.jobs = s->jobs,
+						.slow = s->slow,
+						.slow_limit = "unit.slow.max",
+						.owner = owner,
 						.authorize = authorize,
 						.render_error = render_error,
 						.title = "Unit",
@@ -139,7 +160,9 @@ static void stop(struct stage *s)
 		loop_turn(s->loop, 1);
 	}
 	jobs_free(s->jobs);
+	jobs_free(s->slow);
 	loop_free(s->loop);
+	sem_destroy(&gate);
 	buf_fini(&s->seen);
 }
 
@@ -535,7 +558,104 @@ TEST(the_description_is_served)
 	stop(&s);
 }
 
+/* Asks on a connection of its own, and waits until it has a slow thread or waits for one; the fd
+ * is the caller's. */
+static int ask_slowly(struct stage *s, const char *path, size_t running, size_t waiting)
+{
+	char text[80];
+
+	dial(s);
+	(void)snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
+	say(s, text);
+	while (jobs_running(s->slow) != running || jobs_waiting(s->slow) != waiting) {
+		loop_turn(s->loop, 1);
+	}
+	return TAKE_FD(s->fd);
+}
+
+static void expect_slow(struct stage *s, int fd, const char *answer)
+{
+	close_fd(s->fd);
+	s->fd = fd;
+	buf_reset(&s->seen);
+	expect(s, answer);
+}
+
+TEST(slow_calls_wait_for_their_own_threads_and_stall_no_others)
+{
+	struct stage s;
+
+	start(&s);
+	close_fd(s.fd);
+	int first = ask_slowly(&s, "/slow/mine", 1, 0);
+	int second = ask_slowly(&s, "/slow/mine", 1, 1); /* though a thread is free */
+	dial(&s);
+	for (int i = 0; i < 4; i++) {
+		say(&s, "GET /items/quick HTTP/1.1\r\nHost: a\r\n\r\n");
+		expect(&s, "quick");
+		buf_reset(&s.seen);
+	}
+	close_fd(s.fd);
+	int other = ask_slowly(&s, "/slow/yours", 2, 1);
+	for (int i = 0; i < 3; i++) {
+		sem_post(&gate);
+	}
+	expect_slow(&s, other, "yours");
+	expect_slow(&s, second, "mine");
+	expect_slow(&s, first, "mine");
+	stop(&s);
+}
+
+TEST(a_full_slow_queue_is_told_by_its_limits_name_and_the_connection_goes_on)
+{
+	struct stage s;
+
+	start(&s);
+	close_fd(s.fd);
+	int first = ask_slowly(&s, "/slow/mine", 1, 0);
+	int second = ask_slowly(&s, "/slow/mine", 1, 1);
+	dial(&s);
+	say(&s, "GET /slow/mine HTTP/1.1\r\nHost: a\r\n\r\n");
+	expect(&s, "try again later\"}");
+	assert_true(str_contains(buf_str(&s.seen), STR("503 ")));
+	assert_true(str_contains(buf_str(&s.seen), STR("Retry-After: 1")));
+	assert_true(str_contains(buf_str(&s.seen), STR("(unit.slow.max)")));
+	assert_int_equal(http_server_count(s.server).overload, 1);
+	say(&s, "GET /items/quick HTTP/1.1\r\nHost: a\r\n\r\n");
+	expect(&s, "quick");
+	say(&s, "GET /closed HTTP/1.1\r\nHost: a\r\n\r\n");
+	expect(&s, "not you"); /* who may not, waits for nothing */
+	sem_post(&gate);
+	sem_post(&gate);
+	expect_slow(&s, second, "mine");
+	expect_slow(&s, first, "mine");
+	stop(&s);
+}
+
+TEST(a_client_that_leaves_a_slow_call_harms_nobody)
+{
+	struct stage s;
+
+	start(&s);
+	close_fd(s.fd);
+	int first = ask_slowly(&s, "/slow/mine", 1, 0);
+	close_fd(ask_slowly(&s, "/slow/mine", 1, 1));
+	for (int i = 0; i < 10; i++) {
+		loop_turn(s.loop, 1);
+	}
+	sem_post(&gate);
+	sem_post(&gate);
+	expect_slow(&s, first, "mine");
+	while (jobs_running(s.slow) > 0) {
+		sched_yield();
+	}
+	stop(&s);
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(slow_calls_wait_for_their_own_threads_and_stall_no_others),
+	cmocka_unit_test(a_full_slow_queue_is_told_by_its_limits_name_and_the_connection_goes_on),
+	cmocka_unit_test(a_client_that_leaves_a_slow_call_harms_nobody),
 	cmocka_unit_test(requests_on_one_connection_are_answered_in_order),
 	cmocka_unit_test(of_bodies_that_do_not_end_the_longest_gives_way),
 	cmocka_unit_test(head_tells_the_length_and_sends_nothing),

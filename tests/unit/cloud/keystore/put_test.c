@@ -1,3 +1,4 @@
+#include "cloud/keystore/keystore_priv.h"
 #include "store/query.h"
 #include "unit/cloud/keystore/fixture.h"
 
@@ -143,6 +144,18 @@ static void what_is_no_certificate_is_unreadable(void **state)
 	keystore_close(k);
 }
 
+static void a_busy_key_process_is_no_limit_of_the_file(void **state UNUSED)
+{
+	struct err err;
+
+	(void)err_set(&err, ERR_STORE, "4 uploads are being opened already");
+	enum keystore_outcome outcome = keystore_stage_outcome(0, &err);
+	assert_int_equal(keystore_status(outcome, &err), 503);
+	(void)err_set(&err, ERR_LIMIT, "over the limit of iterations");
+	outcome = keystore_stage_outcome(0, &err);
+	assert_int_equal(keystore_status(outcome, &err), 413);
+}
+
 static void limits_are_named_and_live(void **state)
 {
 	struct keystore *k = ready(state);
@@ -237,6 +250,7 @@ static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_taken_alias_is_refused_in_any_case),
 	ON_BOTH(reserved_aliases_are_the_providers),
 	ON_BOTH(what_is_no_certificate_is_unreadable),
+	cmocka_unit_test(a_busy_key_process_is_no_limit_of_the_file),
 	ON_BOTH(limits_are_named_and_live),
 	ON_BOTH(content_of_what_was_refused_does_not_stay),
 	ON_BOTH(a_certificate_may_not_overwrite_a_key_pair),
