@@ -473,11 +473,11 @@ def case_new_key_unheard_of(world):
     arm(world, point)
     rotate(world)
     wait_for(lambda: hits(world, point) > 0, f"the new key process coming to {point}", 60)
-    monitor = world.cloud.pid
-    for pid in victims(world)["keyd"]:  # the old one
+    monitor, old = world.cloud.pid, set(victims(world).get("keyd", ()))
+    for pid in old:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    time.sleep(0.5)
+    wait_for(lambda: set(victims(world).get("keyd", ())) - old, "another key process")
     come_back(world)
     equal((world.cloud.running(), world.cloud.pid), (True, monitor), "the monitor")
     check(world, [before], "after it")

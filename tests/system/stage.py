@@ -56,19 +56,26 @@ def only_on(database):
     return mark
 
 
+GIVEN = set()
+
+
 def free_ports(n):
-    """n ports that were free a moment ago, below the ephemeral range so that no client takes them."""
+    """n ports that were free a moment ago, below the ephemeral range so that no client takes them, and none
+    that was given before: who got it may not listen yet, or not any more and again later.
+    """
     found, tried = [], 0
     while len(found) < n and tried < 2000:
         tried += 1
         port = random.randrange(11000, 31000)
+        if port in GIVEN:
+            continue
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        if port not in found:
-            found.append(port)
+        GIVEN.add(port)
+        found.append(port)
     return found
 
 

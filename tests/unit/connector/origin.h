@@ -123,7 +123,7 @@ static void origin_accept(void *user, int fd, const struct address *peer)
 	if (o->tls != NULL) {
 		struct tls_engine *engine;
 		assert_ok(tls_engine_new(o->tls, NULL, &engine, &err), &err);
-		stream_start_tls(c->stream, engine, NULL, SEC(5));
+		stream_start_tls(c->stream, engine, NULL, SEC(30));
 	}
 }
 

@@ -135,8 +135,8 @@ static void connect_both(struct both *b, const char *name, struct jobs *where)
 	assert_ok(tls_engine_new(server_config, NULL, &server, &err), &err);
 	b->client.stream = stream_adopt(l, fd[0], on_stream, &b->client);
 	b->server.stream = stream_adopt(l, fd[1], on_stream, &b->server);
-	stream_start_tls(b->server.stream, server, where, SEC(5));
-	stream_start_tls(b->client.stream, client, where, SEC(5));
+	stream_start_tls(b->server.stream, server, where, SEC(30));
+	stream_start_tls(b->client.stream, client, where, SEC(30));
 }
 
 static void close_both(struct both *b)
@@ -235,7 +235,7 @@ TEST(a_peer_that_asks_for_new_keys_without_end_and_does_not_read_is_dropped)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
 	assert_ok(tls_engine_new(server_config, NULL, &server, &err), &err);
 	seen.stream = stream_adopt(l, fd[1], on_stream, &seen);
-	stream_start_tls(seen.stream, server, NULL, SEC(5));
+	stream_start_tls(seen.stream, server, NULL, SEC(30));
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	SSL *ssl = SSL_new(ctx);
 	assert_int_equal(SSL_set_fd(ssl, fd[0]), 1);

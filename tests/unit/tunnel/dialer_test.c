@@ -41,7 +41,7 @@ static void proxy_connect(struct proxy *p, struct side *front, struct str target
 	assert_true(address_parse(STR("127.0.0.1"), port, &address));
 	*back = (struct side){.other = front, .proxy = p};
 	front->other = back;
-	back->stream = stream_connect(p->loop, &address, 1, SEC(1), proxy_on_event, back);
+	back->stream = stream_connect(p->loop, &address, 1, SEC(30), proxy_on_event, back);
 }
 
 static void proxy_asked(struct side *side)

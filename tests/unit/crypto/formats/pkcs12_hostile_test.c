@@ -47,10 +47,10 @@ static void a_mac_of_too_many_iterations_is_refused_unread(UNUSED void **state)
 		AUTO_BUF struct buf file = material("pkcs12/openssl-modern.p12");
 		struct err err;
 		set_mac_iterations(&file, counts[i]);
-		msec_t before = clock_now();
+		clock_t before = clock(); /* of this process: others may have the processor */
 		assert_int_equal(refused(buf_str(&file), "changeit", NULL, &err),
 				 CONTAINER_OVER_LIMIT);
-		assert_true(clock_now() - before < SEC(2));
+		assert_true((clock() - before) / CLOCKS_PER_SEC < 2);
 		assert_int_equal(err.kind, ERR_LIMIT);
 		assert_non_null(strstr(err.text, "(iterations)"));
 	}
