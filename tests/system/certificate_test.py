@@ -81,7 +81,7 @@ def case_older_copy(world):
     settled(world)
     newer = refresh(world)
     settled(world)
-    time.sleep(1.5)
+    time.sleep(2.5)  # both sides count whole seconds
     twin.start()
     seen = state_is(world, "superseded", newer, twin)
     expect("older copy" in seen["certificate"]["reason"], str(seen))
