@@ -6,20 +6,16 @@
  */
 #include "keys/anchor_pace.h"
 #include "keys/entries.h"
-#include "net/jobs.h"
-#include "net/loop.h"
+#include "net/rounds.h"
 #include "store/change.h"
 
 struct daemon_anchor {
 	struct store *store;
 	struct keys_client *keys;
-	struct loop *loop;
-	struct jobs *jobs;
-	struct loop_timer timer;
+	struct rounds rounds;
+	/* The round's own. */
 	int64_t noted[2];        /* numbers at keyd: of the changes, of the denied attempts */
 	struct anchor_pace pace; /* of the denied attempts */
-	bool runs;               /* a job is on its way */
-	bool refused;            /* said in the log already */
 };
 
 /* All lent; until the jobs end. */

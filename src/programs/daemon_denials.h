@@ -1,14 +1,11 @@
 #pragma once
 /* Writes the denied attempts of a daemon into its audit, once a second, in a job. */
-#include "net/jobs.h"
-#include "net/loop.h"
+#include "net/rounds.h"
 #include "store/denials.h"
 
 struct daemon_denials {
 	struct denials *denials; /* lent to the rooms; NULL before the start */
-	struct loop *loop;
-	struct jobs *jobs;
-	struct loop_timer timer;
+	struct rounds rounds;
 };
 
 /* As soon as the store is open; the rooms may note from then on. */

@@ -8,14 +8,6 @@ enum {
 	FIRST_MS = 1000,
 };
 
-struct pruning {
-	struct job job;
-	struct daemon_prune *of;
-	struct denied_options options;
-	bool ok;
-	struct err err;
-};
-
 static bool ask(struct keys_client *keys, const char *kind, const char *node, struct store_tip *out,
 		struct err *err)
 {
@@ -56,11 +48,10 @@ static bool is_due(const struct denied_options *o, const struct denied_chain *ch
 	       chain->oldest_ms < before - o->age / DAEMON_PRUNE_SLACK;
 }
 
-static bool look_at(const struct pruning *p, const struct denied_chain *chain, struct err *err)
+static bool look_at(const struct daemon_prune *d, const struct denied_chain *chain, struct err *err)
 {
-	const struct daemon_prune *d = p->of;
-	const struct denied_rule rule = {.before_ms = clock_unix_ms() - p->options.age,
-					 .rows_max = p->options.rows};
+	const struct denied_rule rule = {.before_ms = clock_unix_ms() - d->now.age,
+					 .rows_max = d->now.rows};
 	struct denied_known known;
 	struct store_tip to;
 
@@ -69,66 +60,50 @@ static bool look_at(const struct pruning *p, const struct denied_chain *chain, s
 		return false;
 	}
 	bool differs = known.pruned.n != chain->pruned.n; /* begun and not ended, or cut off */
-	if (known.head.n == 0 || !(differs || is_due(&p->options, chain, rule.before_ms))) {
+	if (known.head.n == 0 || !(differs || is_due(&d->now, chain, rule.before_ms))) {
 		return true; /* another node's, or not anchored yet; or there is nothing to do */
 	}
 	return store_denied_judge(d->store, chain, &known, &rule, &to, err) &&
 	       (to.n == chain->pruned.n || prune(d, chain, &to, err));
 }
 
-static void run(struct job *job)
+static bool prepare(void *user)
 {
-	struct pruning *p = CONTAINER_OF(job, struct pruning, job);
-	AUTO_FREE struct denied_chain *chains = NULL;
-	struct err err;
-	size_t n = 0;
+	struct daemon_prune *d = user;
 
-	p->ok = store_denied_chains(p->of->store, &chains, &n, &p->err);
-	for (size_t i = 0; i < n; i++) {
-		if (!look_at(p, &chains[i], &err)) {
-			p->ok = false;
-			p->err = err;
+	d->now = *d->options;
+	return true;
+}
+
+static bool run(void *user, struct err *err)
+{
+	const struct daemon_prune *d = user;
+	AUTO_FREE struct denied_chain *chains = NULL;
+	struct err one;
+	size_t n = 0;
+	bool ok = store_denied_chains(d->store, &chains, &n, err);
+
+	for (size_t i = 0; i < n; i++) { /* one that was cut keeps none of the others */
+		if (!look_at(d, &chains[i], &one)) {
+			ok = false;
+			*err = one;
 		}
 	}
-}
-
-static void done(struct job *job)
-{
-	struct pruning *p = CONTAINER_OF(job, struct pruning, job);
-	struct daemon_prune *d = p->of;
-
-	if (!p->ok && !d->refused) {
-		log_error("old rows about denied attempts stay", LOG_ERR(&p->err));
-	}
-	d->refused = !p->ok;
-	d->runs = false;
-	free(p);
-}
-
-static void each_time(struct loop_timer *t)
-{
-	struct daemon_prune *d = CONTAINER_OF(t, struct daemon_prune, timer);
-	struct err err;
-
-	loop_timer_set(d->loop, t, loop_now(d->loop) + DAEMON_PRUNE_MS, each_time);
-	if (d->runs) {
-		return;
-	}
-	struct pruning *p = NEW(struct pruning);
-	p->of = d;
-	p->options = *d->options;
-	p->job.run = run;
-	p->job.done = done;
-	d->runs = jobs_submit(d->jobs, d->loop, &p->job, &err);
-	if (!d->runs) {
-		free(p); /* the next time tries again */
-	}
+	return ok;
 }
 
 void daemon_prune_start(struct daemon_prune *d, struct store *store, struct keys_client *keys,
 			struct loop *loop, struct jobs *jobs, const struct denied_options *options)
 {
-	*d = (struct daemon_prune){
-		.store = store, .keys = keys, .loop = loop, .jobs = jobs, .options = options};
-	loop_timer_set(loop, &d->timer, loop_now(loop) + FIRST_MS, each_time);
+	const struct rounds_settings rounds = {.loop = loop,
+					       .jobs = jobs,
+					       .first = FIRST_MS,
+					       .pause = DAEMON_PRUNE_MS,
+					       .prepare = prepare,
+					       .run = run,
+					       .failed = "old rows about denied attempts stay",
+					       .user = d};
+
+	*d = (struct daemon_prune){.store = store, .keys = keys, .options = options};
+	rounds_start(&d->rounds, &rounds);
 }

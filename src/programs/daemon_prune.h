@@ -8,8 +8,7 @@
  * is not pruned any more, which is said once, as an error in the log.
  */
 #include "keys/entries.h"
-#include "net/jobs.h"
-#include "net/loop.h"
+#include "net/rounds.h"
 #include "programs/denied_options.h"
 #include "store/change.h"
 
@@ -21,12 +20,9 @@ enum {
 struct daemon_prune {
 	struct store *store;
 	struct keys_client *keys;
-	struct loop *loop;
-	struct jobs *jobs;
 	const struct denied_options *options; /* looked at on the loop's thread */
-	struct loop_timer timer;
-	bool runs;    /* a job is on its way */
-	bool refused; /* said in the log already */
+	struct denied_options now;            /* of this round */
+	struct rounds rounds;
 };
 
 /* All lent; until the jobs end. */
