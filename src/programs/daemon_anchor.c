@@ -2,10 +2,51 @@
 
 #include "base/clock.h"
 #include "keys/anchor.h"
+#include "store/denied_prune.h"
 
 enum {
 	PAUSE_MS = 1000,
 };
+
+/* What is gone of the node's denied attempts; n 0: nothing. */
+static bool read_pruned(struct store *s, struct store_tip *out, struct err *err)
+{
+	AUTO_FREE struct denied_chain *chains = NULL;
+	size_t n = 0;
+
+	*out = (struct store_tip){.n = 0};
+	if (!store_denied_chains(s, &chains, &n, err)) {
+		return false;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(chains[i].node, store_node(s)) == 0) {
+			*out = chains[i].pruned;
+		}
+	}
+	return true;
+}
+
+/*
+ * A new anchor, begun because the one before was moved away, is first told which rows are gone
+ * already: it would take them for cut off for ever, since it saw no rule take them.
+ */
+static bool note_beginning(const struct daemon_anchor *a, const char *denied, struct err *err)
+{
+	char name[ANCHOR_CHAIN_MAX + 1];
+	struct anchor_last head, pruned;
+	struct store_tip gone;
+
+	anchor_chain_of(ANCHOR_PRUNED, store_node(a->store), name);
+	if (!keys_anchor_last(a->keys, str_of(denied), &head, err) ||
+	    !keys_anchor_last(a->keys, str_of(name), &pruned, err) ||
+	    !read_pruned(a->store, &gone, err)) {
+		return false;
+	}
+	if (head.n != 0 || pruned.n != 0 || gone.n == 0) {
+		return true;
+	}
+	return keys_anchor(a->keys, str_of(name), gone.n, gone.hash, err);
+}
 
 static bool note_one(struct daemon_anchor *a, bool denied, const char *chain, struct err *err)
 {
@@ -17,7 +58,9 @@ static bool note_one(struct daemon_anchor *a, bool denied, const char *chain, st
 	if (tip.n == 0 || tip.n == a->noted[denied]) {
 		return true;
 	}
-	if (!keys_anchor(a->keys, str_of(chain), tip.n, tip.hash, err)) {
+	bool first = denied && a->noted[denied] == 0;
+	if ((first && !note_beginning(a, chain, err)) ||
+	    !keys_anchor(a->keys, str_of(chain), tip.n, tip.hash, err)) {
 		return false;
 	}
 	a->noted[denied] = tip.n;

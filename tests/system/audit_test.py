@@ -178,6 +178,27 @@ def case_pruned(world):
     equal(rows_of_anchor(world, "pruned"), gone, "what was pruned by the rule")
 
 
+def case_new_anchor(world):
+    """an anchor that was moved away, as the manual has it: the new one knows what is gone, and the rule goes on"""
+    world.cloud.stop()
+    before = rows_of_anchor(world, "denied")
+    for name in ("anchor", "anchor.key"):
+        os.rename(os.path.join(os.path.dirname(world.anchor), name), os.path.join(world.sub("moved"), name))
+    world.start_cloud()
+    rule = "rows are gone, by the retention's rule, as the anchor says"
+    wait_for(lambda: rule in verify(world, world.url_of_database, world.anchor).stdout, "the new anchor", 30)
+    gone = rows_of_anchor(world, "pruned")
+    expect(0 < gone < before, f"{gone} of {before} rows are gone")
+    owner = Rest(world.ports.console, world.owner, world.owner_password)
+    for _ in range(KEPT):
+        equal(owner.call("GET", f"{CLOUD}/users").status, 403, "a denied request")
+    wait_for(lambda: rows_of_anchor(world, "denied") >= before + KEPT, "the anchor of all of them", 30)
+    world.cloud.stop()
+    world.start_cloud()
+    wait_for(lambda: rows_of_anchor(world, "pruned") > gone, "the pruning", 30)
+    wait_for(lambda: rule in verify(world, world.url_of_database, world.anchor).stdout, "the pruned log", 30)
+
+
 def rows_of_anchor(world, kind):
     with open(world.anchor, encoding="utf-8") as f:
         words = [line.split(" ") for line in f.read().splitlines()[1:]]
