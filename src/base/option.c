@@ -12,6 +12,18 @@ enum {
 	NAME_MAX_BYTES = 128,
 };
 
+/* Largest first, the last one is 1. */
+struct unit {
+	const char *name;
+	int64_t factor;
+};
+
+static const struct unit size_units[] = {
+	{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}};
+static const struct unit time_units[] = {
+	{"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}};
+static const struct unit plain_unit[] = {{"", 1}};
+
 static const struct option *find(const struct option *table, struct str key)
 {
 	for (const struct option *o = table; o->key != NULL; o++) {
@@ -37,16 +49,12 @@ static bool read_bool(struct str value, bool *out)
 
 static bool read_bytes(struct str value, int64_t *out)
 {
-	static const struct {
-		const char *unit;
-		uint64_t factor;
-	} units[] = {{"GiB", 1U << 30}, {"MiB", 1U << 20}, {"KiB", 1U << 10}, {"B", 1}};
 	uint64_t n = 0;
-	for (size_t i = 0; i < COUNT(units); i++) {
-		struct str unit = str_of(units[i].unit);
+	for (size_t i = 0; i < COUNT(size_units); i++) {
+		struct str unit = str_of(size_units[i].name);
 		if (str_ends(value, unit)) {
 			return str_to_u64(str_first(value, value.len - unit.len), &n) &&
-			       !__builtin_mul_overflow(n, units[i].factor, out);
+			       !__builtin_mul_overflow(n, size_units[i].factor, out);
 		}
 	}
 	return false;
@@ -98,13 +106,44 @@ static const char *form_of(enum option_type type)
 	return "";
 }
 
-static bool fits(const struct option *o, int64_t n)
+static int64_t most_of(const struct option *o)
 {
 	int64_t most = o->type == OPTION_PORT    ? UINT16_MAX
 		       : o->type == OPTION_COUNT ? UINT32_MAX
 						 : INT64_MAX;
-	bool bounded = o->least != 0 || o->most != 0;
-	return n <= most && (!bounded || (n >= o->least && (o->most == 0 || n <= o->most)));
+	return o->most != 0 && o->most < most ? o->most : most;
+}
+
+static bool fits(const struct option *o, int64_t n)
+{
+	return n >= o->least && n <= most_of(o);
+}
+
+/* In the largest unit that it is a whole number of, as a user would write it. */
+static void write_number(const struct option *o, int64_t n, struct buf *out)
+{
+	const struct unit *u = o->type == OPTION_BYTES  ? size_units
+			       : o->type == OPTION_MSEC ? time_units
+							: plain_unit;
+	while (u->factor > 1 && (n == 0 || n % u->factor != 0)) {
+		u++;
+	}
+	buf_addf(out, "%lld%s", (long long)(n / u->factor), u->name);
+}
+
+/* "from 1h to 3650d" for a message. */
+static void write_bounds(const struct option *o, struct buf *out)
+{
+	int64_t most = most_of(o);
+
+	buf_add_str(out, STR("from "));
+	write_number(o, o->least, out);
+	if (most < INT64_MAX) {
+		buf_add_str(out, STR(" to "));
+		write_number(o, most, out);
+	} else {
+		buf_add_str(out, STR(" on"));
+	}
 }
 
 static void store_number(const struct option *o, void *field, int64_t n)
@@ -123,6 +162,7 @@ static void store_number(const struct option *o, void *field, int64_t n)
 static bool set(const struct option *o, void *object, struct str value, struct err *err)
 {
 	void *field = (char *)object + o->offset;
+	AUTO_BUF struct buf bounds = BUF(128);
 	int64_t n = 0;
 	if (o->type == OPTION_TEXT) {
 		char **text = field;
@@ -136,8 +176,10 @@ static bool set(const struct option *o, void *object, struct str value, struct e
 		}
 	} else if (read_number(o, value, &n)) {
 		if (!fits(o, n)) {
-			return err_set(err, ERR_CONFIG, "%s: %.*s is out of bounds", o->key,
-				       STR_ARGS(str_first(value, 40)));
+			write_bounds(o, &bounds);
+			return err_set(err, ERR_CONFIG, "%s: %.*s is out of bounds, it goes %.*s",
+				       o->key, STR_ARGS(str_first(value, 40)),
+				       STR_ARGS(buf_str(&bounds)));
 		}
 		store_number(o, field, n);
 		return true;
@@ -171,7 +213,7 @@ bool options_set(const struct option *table, void *object, struct str key, struc
 {
 	const struct option *o = find(table, key);
 	if (o == NULL) {
-		return err_set(err, ERR_CONFIG, "there is no setting %.*s",
+		return err_set(err, ERR_CONFIG, "there is no setting %.*s: see --help",
 			       STR_ARGS(str_first(key, 80)));
 	}
 	return set(o, object, value, err);

@@ -89,6 +89,8 @@ int cli_row_index(const struct cli_command *c, struct str name);
 bool cli_row_is_argument(const struct cli_row *row);
 
 /* ---- cli_request.c: pure ---- */
+/* on, true, yes, or off, false, no. cli_parse() leaves "on" or "off" for CLI_BOOL. */
+NODISCARD bool cli_read_switch(struct str value, bool *out);
 /* `regions[i]`: the region host of a CLI_SUBACCOUNT row whose value has none; may be NULL. */
 NODISCARD bool cli_write_path(const struct cli_command *c, char *const *values, const char *region,
 			      struct buf *out, struct err *err);

@@ -170,11 +170,33 @@ static bool has_required(const struct cli_parsed *p, struct err *err)
 	const struct cli_command *c = p->command;
 	for (int i = 0; i < CLI_ROWS_MAX && c->rows[i].name != NULL; i++) {
 		const struct cli_row *row = &c->rows[i];
-		if (!row->required || p->values[i] != NULL || row->kind == CLI_SECRET) {
+		bool in_path = cli_row_is_argument(row) && row->json == NULL;
+		bool given = p->values[i] != NULL && !(in_path && p->values[i][0] == '\0');
+		if (!row->required || given || row->kind == CLI_SECRET) {
 			continue;
 		}
 		return err_set(err, ERR_CONFIG, "\"%s\" needs %s%s: see --help", c->words,
 			       cli_row_is_argument(row) ? "" : "--", row->name);
+	}
+	return true;
+}
+
+/* Each is on or off behind this: a command asks for no other word for it. */
+static bool settle_switches(struct cli_parsed *p, struct err *err)
+{
+	const struct cli_command *c = p->command;
+	bool yes = false;
+
+	for (int i = 0; i < CLI_ROWS_MAX && c->rows[i].name != NULL; i++) {
+		const struct cli_row *row = &c->rows[i];
+		if (row->kind != CLI_BOOL || p->values[i] == NULL) {
+			continue;
+		}
+		if (!cli_read_switch(str_of(p->values[i]), &yes)) {
+			return err_set(err, ERR_CONFIG, "%s%s is on or off",
+				       cli_row_is_argument(row) ? "" : "--", row->name);
+		}
+		take_value(p, i, yes ? STR("on") : STR("off"));
 	}
 	return true;
 }
@@ -234,5 +256,5 @@ bool cli_parse(int n, char **words, struct cli_parsed *out, struct err *err)
 	}
 	used += named;
 	return take_words(out, n - used, rest + used, err) && has_required(out, err) &&
-	       check_settings(&out->settings, err);
+	       settle_switches(out, err) && check_settings(&out->settings, err);
 }

@@ -94,7 +94,7 @@ bool cli_write_path(const struct cli_command *c, char *const *values, const char
 	return true;
 }
 
-static bool read_bool(struct str value, bool *out)
+bool cli_read_switch(struct str value, bool *out)
 {
 	*out = str_eq(value, STR("on")) || str_eq(value, STR("true")) || str_eq(value, STR("yes"));
 	return *out || str_eq(value, STR("off")) || str_eq(value, STR("false")) ||
@@ -139,7 +139,7 @@ static bool add_member(struct jsonw *w, const struct cli_row *row, struct str va
 	case CLI_HOST_PORT:
 		return add_host_port(w, row, value, err);
 	case CLI_BOOL:
-		if (!read_bool(value, &yes)) {
+		if (!cli_read_switch(value, &yes)) {
 			return err_set(err, ERR_CONFIG, "%s%s is on or off",
 				       cli_row_is_argument(row) ? "" : "--", row->name);
 		}

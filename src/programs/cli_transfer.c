@@ -25,7 +25,7 @@ static bool is_on(const struct cli_run *run, const char *row)
 {
 	const char *value = cli_value(run, row);
 
-	return value && (strcmp(value, "on") == 0 || strcmp(value, "true") == 0);
+	return value && strcmp(value, "on") == 0;
 }
 
 static void print_plan(struct cli_run *run, const struct json *json)

@@ -55,6 +55,25 @@ TEST(values_out_of_form_or_bounds_are_refused_and_change_nothing)
 	options_fini(sample_options, &s);
 }
 
+TEST(what_is_out_of_bounds_is_told_them)
+{
+	static const char *const bad[][3] = {
+		{"relay.workers", "65", "relay.workers: 65 is out of bounds, it goes from 1 to 64"},
+		{"relay.port", "65536", "from 1 to 65535"},
+		{"http.body_max", "1023B", "it goes from 1KiB on"},
+		{"http.idle", "2h", "from 1s to 1h"},
+		{"relay.hosts", "x", "see --help"},
+	};
+	struct sample s = fresh();
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct err err = {0};
+		assert_false(options_set(sample_options, &s, str_of(bad[i][0]), str_of(bad[i][1]),
+					 &err));
+		assert_non_null(strstr(err.text, bad[i][2]));
+	}
+	options_fini(sample_options, &s);
+}
+
 static void write_file(char path[static 32], const char *text)
 {
 	snprintf(path, 32, "/tmp/option_test.XXXXXX");
@@ -142,6 +161,7 @@ TEST(words_are_read_up_to_the_first_that_is_no_option)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(defaults_come_from_the_table),
 	cmocka_unit_test(values_out_of_form_or_bounds_are_refused_and_change_nothing),
+	cmocka_unit_test(what_is_out_of_bounds_is_told_them),
 	cmocka_unit_test(a_file_names_its_wrong_line),
 	cmocka_unit_test(the_environment_names_its_variable),
 	cmocka_unit_test(words_are_read_up_to_the_first_that_is_no_option),

@@ -91,6 +91,26 @@ TEST(wrong_usage_says_what_is_wrong)
 		     parse(&p, &e, "cloud", "service-key", "create", "S", "--name", NULL), &e);
 }
 
+TEST(a_switch_is_on_or_off_by_any_of_its_words)
+{
+	static const char *const words[][2] = {
+		{"--backup=true", "on"}, {"--backup=yes", "on"},  {"--backup", "on"},
+		{"--backup=no", "off"},  {"--backup=off", "off"},
+	};
+	struct cli_parsed p;
+	struct err e = {0};
+	for (size_t i = 0; i < COUNT(words); i++) {
+		assert_ok(parse(&p, &e, "keystore", "show", "S", "a", words[i][0], NULL), &e);
+		assert_string_equal(value(&p, "backup"), words[i][1]);
+		cli_parsed_fini(&p);
+	}
+	assert_wrong("--backup is on or off", &p,
+		     parse(&p, &e, "keystore", "show", "S", "a", "--backup=abc", NULL), &e);
+	assert_wrong("--new-data-keys is on or off", &p,
+		     parse(&p, &e, "cloud", "master-key", "reseal", "--new-data-keys=", NULL), &e);
+	assert_wrong("needs ALIAS", &p, parse(&p, &e, "keystore", "show", "S", "", NULL), &e);
+}
+
 TEST(a_secret_is_no_word_of_the_command_line)
 {
 	struct cli_parsed p;
@@ -120,6 +140,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(arguments_and_options_come_in_any_order),
 	cmocka_unit_test(two_dashes_end_the_options),
 	cmocka_unit_test(wrong_usage_says_what_is_wrong),
+	cmocka_unit_test(a_switch_is_on_or_off_by_any_of_its_words),
 	cmocka_unit_test(a_secret_is_no_word_of_the_command_line),
 	cmocka_unit_test(help_is_answered_wherever_it_stands),
 };
