@@ -40,10 +40,8 @@ void front_not_shaken(struct front *f, const struct err *why)
 /* One atomic load and a search: no SQL, no lock. */
 static bool is_required(struct worker *w, const char *subaccount)
 {
-	const struct snapshot *s =
-		w->runtime.cell != NULL ? snapshot_view_refresh(&w->runtime) : NULL;
-	const struct runtime_tenant *t =
-		s != NULL ? runtime_find((const void *)s, str_of(subaccount)) : NULL;
+	const struct runtime_snapshot *s = worker_runtime(w);
+	const struct runtime_tenant *t = s != NULL ? runtime_find(s, str_of(subaccount)) : NULL;
 
 	return t != NULL && t->requires_certificate;
 }

@@ -1,6 +1,7 @@
 #include "cloud/relay/worker_priv.h"
 
 #include "base/random.h"
+#include "cloud/directory/runtime.h"
 #include "cloud/relay/front.h"
 
 enum {
@@ -58,6 +59,13 @@ static bool listen(struct worker *w, struct err *err)
 		listener_open(w->loop, s->tls, true, on_tls_client, w, &w->tls_listener, err));
 }
 
+/* ---- what the tenants' keystores say ---- */
+
+const struct runtime_snapshot *worker_runtime(struct worker *w)
+{
+	return w->runtime.cell != NULL ? (const void *)snapshot_view_refresh(&w->runtime) : NULL;
+}
+
 /* ---- life ---- */
 
 static void on_sweep(struct loop_timer *timer)
@@ -65,6 +73,7 @@ static void on_sweep(struct loop_timer *timer)
 	struct worker *w = CONTAINER_OF(timer, struct worker, sweep);
 
 	worker_judge_tunnels(w);
+	(void)worker_runtime(w); /* else a worker without requests kept an old one for ever */
 	loop_timer_set(w->loop, timer, loop_now(w->loop) + WORKER_SWEEP_MS, on_sweep);
 }
 

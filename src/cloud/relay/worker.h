@@ -141,5 +141,6 @@ void worker_count(const struct worker *w, struct relay_counters *into);
 
 /* ---- for front ---- */
 const struct directory_snapshot *worker_snapshot(struct worker *w);
+const struct runtime_snapshot *worker_runtime(struct worker *w); /* NULL: no keystores */
 /* A tunnel for a request now: as registry_pick(), of those that the directory still admits. */
 enum registry_found worker_pick(struct worker *w, struct str key, struct worker_tunnel **out);

@@ -1,4 +1,5 @@
 #include "cloud/relay/front_priv.h"
+#include "unit/cloud/relay/fake_runtime.h"
 #include "unit/cloud/relay/stage.h"
 
 TEST(the_limits_of_applications_are_settings)
@@ -173,6 +174,24 @@ TEST(after_the_last_call_a_half_head_and_a_waiting_request_are_told)
 	stage_stop(&s);
 }
 
+TEST(a_worker_without_requests_lets_an_old_keystore_go)
+{
+	struct stage s;
+
+	fake_runtime_freed = 0;
+	stage_start(&s);
+	stage_tunnel_up(&s);
+	fake_runtime(&s.runtime, (struct runtime_tenant){.generation = 1});
+	stage_ask(&s, STAGE_GET); /* looks whether a certificate is required */
+	assert_int_equal(s.connector.requests, 1);
+	fake_runtime(&s.runtime, (struct runtime_tenant){.generation = 2});
+	assert_int_equal(fake_runtime_freed, 0);
+	stage_wait(&s, WORKER_SWEEP_MS);
+	assert_int_equal(fake_runtime_freed, 1);
+	stage_stop(&s);
+	assert_int_equal(fake_runtime_freed, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +201,7 @@ int main(void)
 		cmocka_unit_test(a_drain_leaves_an_answer_alone_that_is_on_its_way),
 		cmocka_unit_test(a_kept_alive_client_gets_one_more_answer_in_a_drain),
 		cmocka_unit_test(after_the_last_call_a_half_head_and_a_waiting_request_are_told),
+		cmocka_unit_test(a_worker_without_requests_lets_an_old_keystore_go),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
