@@ -22,6 +22,12 @@
 #define ROW_FINGERPRINT                                                                            \
 	{"root-fingerprint", "rootFingerprint", CLI_TEXT, false,                                   \
 	 "SHA-256 of the cloud side's root, as a refusal showed it, when you have compared it"}
+#define ROWS_OF_REFRESH                                                                            \
+	ROW_SUBACCOUNT, {"cloud-user", "user", CLI_TEXT, false, "An owner of the subaccount"},     \
+	{"cloud-password", "password", CLI_SECRET, false, "The owner's password"},                 \
+	{"authentication-data", "authenticationData", CLI_SECRET, false,                           \
+	 "Authentication data from the cloud side, instead of the two above"},                     \
+	ROW_FINGERPRINT
 #define ROWS_OF_SUBACCOUNT                                                                         \
 	{"location-id", "locationID", CLI_TEXT, false, "Tells connectors of a subaccount apart"},  \
 	{"display-name", "displayName", CLI_TEXT, false, "Name for people"},                       \
@@ -132,12 +138,7 @@ const struct cli_command cli_connector_commands[] = {
 	{.words = "subaccount refresh-certificate", .server = CLI_CONNECTOR, .method = "POST",
 	 .path = SUBACCOUNTS "/{SUBACCOUNT}/validity",
 	 .summary = "A new subaccount certificate, by an owner's password or by authentication data",
-	 .rows = {ROW_SUBACCOUNT,
-		  {"cloud-user", "user", CLI_TEXT, false, "An owner of the subaccount"},
-		  {"cloud-password", "password", CLI_SECRET, false, "The owner's password"},
-		  {"authentication-data", "authenticationData", CLI_SECRET, false,
-		   "Authentication data from the cloud side, instead of the two above"},
-		  ROW_FINGERPRINT}},
+	 .rows = {ROWS_OF_REFRESH}},
 	{.words = "subaccount renew-certificate", .server = CLI_CONNECTOR, .method = "POST",
 	 .path = CLOUD "/subaccounts/{SUBACCOUNT}/renewal",
 	 .summary = "A new subaccount certificate now, by the current one and without a password",
@@ -172,12 +173,7 @@ const struct cli_command cli_connector_commands[] = {
 	 .path = SUBACCOUNTS "/{SUBACCOUNT}/validity",
 	 .summary = "A new subaccount certificate, by an owner's password or by authentication data; "
 		    "also after the old one expired",
-	 .rows = {ROW_SUBACCOUNT,
-		  {"cloud-user", "user", CLI_TEXT, false, "An owner of the subaccount"},
-		  {"cloud-password", "password", CLI_SECRET, false, "The owner's password"},
-		  {"authentication-data", "authenticationData", CLI_SECRET, false,
-		   "Authentication data from the cloud side, instead of the two above"},
-		  ROW_FINGERPRINT}},
+	 .rows = {ROWS_OF_REFRESH}},
 	{.words = "alerts test-mail", .server = CLI_CONNECTOR, .method = "POST",
 	 .path = CLOUD "/alerts/test-mail", .summary = "Send a test mail, and see what the server says"},
 	{.words = "alerts test-webhook", .server = CLI_CONNECTOR, .method = "POST",
@@ -194,14 +190,6 @@ const struct cli_command cli_connector_commands[] = {
 	{.words = "connector master-key reseal", .server = CLI_CONNECTOR, .method = "POST",
 	 .path = CLOUD "/master-key", .run = cli_master_key_reseal,
 	 .summary = "Seal again what is sealed under an older master key, and wait for it"},
-	{.words = "cloud master-key status", .server = CLI_CLOUD, .method = "GET",
-	 .path = CLOUD "/master-key",
-	 .summary = "How much is sealed, and how much of it under an older master key"},
-	{.words = "cloud master-key reseal", .server = CLI_CLOUD, .method = "POST",
-	 .path = CLOUD "/master-key", .run = cli_master_key_reseal,
-	 .summary = "Seal again what is sealed under an older master key, and wait for it",
-	 .rows = {{"new-data-keys", NULL, CLI_BOOL, false,
-		   "Also move the entries of all tenants to new data keys"}}},
 
 	{.words = "mapping list", .server = CLI_CONNECTOR, .method = "GET", .path = MAPPINGS,
 	 .summary = "The systems that a subaccount may name", .rows = {ROW_SUBACCOUNT},
