@@ -20,10 +20,7 @@ TEST(the_relays_goaway_is_told_and_streams_go_on)
 	assert_int_equal(p.relay.losts, 0); /* the connector goes first */
 	tunnel_drain(p.connector.tunnel, SEC(30));
 	pair_turn(&p);
-	assert_int_equal(p.relay.losts, 1);
-	assert_int_equal(p.relay.failure.kind, ERR_NONE);
-	assert_int_equal(p.connector.losts, 1);
-	assert_int_equal(p.connector.failure.kind, ERR_NONE);
+	pair_assert_drained(&p);
 	pair_end(&p);
 }
 
@@ -46,10 +43,7 @@ TEST(the_connectors_drain_ends_with_the_last_stream)
 	pair_turn(&p);
 	assert_int_equal(p.relay.body, PAIR_BIG);
 	assert_int_equal(p.relay.closed, 1);
-	assert_int_equal(p.connector.losts, 1);
-	assert_int_equal(p.connector.failure.kind, ERR_NONE);
-	assert_int_equal(p.relay.losts, 1);
-	assert_int_equal(p.relay.failure.kind, ERR_NONE);
+	pair_assert_drained(&p);
 	pair_end(&p);
 }
 
@@ -75,10 +69,7 @@ TEST(an_idle_tunnel_drains_at_once)
 	pair_begin_up(&p);
 	tunnel_drain(p.connector.tunnel, SEC(30));
 	pair_turn(&p);
-	assert_int_equal(p.connector.losts, 1);
-	assert_int_equal(p.connector.failure.kind, ERR_NONE);
-	assert_int_equal(p.relay.losts, 1);
-	assert_int_equal(p.relay.failure.kind, ERR_NONE);
+	pair_assert_drained(&p);
 	pair_end(&p);
 }
 
@@ -91,10 +82,7 @@ TEST(drains_of_both_ends_that_cross_end_at_once)
 	tunnel_drain(p.relay.tunnel, SEC(30));
 	tunnel_drain(p.connector.tunnel, SEC(30));
 	pair_turn(&p);
-	assert_int_equal(p.connector.losts, 1);
-	assert_int_equal(p.connector.failure.kind, ERR_NONE);
-	assert_int_equal(p.relay.losts, 1);
-	assert_int_equal(p.relay.failure.kind, ERR_NONE);
+	pair_assert_drained(&p);
 	pair_end(&p);
 }
 
@@ -113,8 +101,7 @@ TEST(drains_that_cross_let_a_request_end)
 	pair_answer(&p.connector, p.connector.held);
 	pair_turn(&p);
 	assert_int_equal(p.relay.status, 200);
-	assert_int_equal(p.connector.failure.kind, ERR_NONE);
-	assert_int_equal(p.connector.losts + p.relay.losts, 2);
+	pair_assert_drained(&p);
 	pair_end(&p);
 }
 

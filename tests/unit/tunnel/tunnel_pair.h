@@ -162,6 +162,15 @@ UNUSED static void pair_begin_up(struct pair *p)
 	assert_int_equal(p->connector.ups, 1);
 }
 
+/* Each end heard once that it is over, and that this is as it should be. */
+UNUSED static void pair_assert_drained(const struct pair *p)
+{
+	assert_int_equal(p->connector.losts, 1);
+	assert_int_equal(p->connector.failure.kind, ERR_NONE);
+	assert_int_equal(p->relay.losts, 1);
+	assert_int_equal(p->relay.failure.kind, ERR_NONE);
+}
+
 static void pair_end(struct pair *p)
 {
 	tunnel_close(p->relay.tunnel);

@@ -32,12 +32,7 @@ TEST(a_lone_request_leaves_in_the_turn_in_which_it_came)
 	stage_start(&s);
 	stage_tunnel_up(&s);
 	stage_connect(&s);
-	AUTO_BUF struct buf request = BUF(KIB(16));
-	buf_add_str(&request, STR("GET http://erp/ HTTP/1.1\r\nHost: erp\r\nProxy-Authorization: "
-				  "Bearer "));
-	buf_add_str(&request, buf_str(&s.token));
-	buf_add_str(&request, STR("\r\n\r\n"));
-	assert_int_equal(send(s.client, request.at, request.len, 0), request.len);
+	stage_send(&s, STAGE_GET);
 	loop_turn(s.loop, 0); /* the relay reads it and sends it on */
 	assert_int_equal(s.worker->counters.requests_open, 1);
 	loop_turn(s.loop, 0); /* the connector's end, on the same loop, reads it */

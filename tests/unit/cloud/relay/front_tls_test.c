@@ -103,16 +103,9 @@ static void settle(struct app *a)
 static void say(struct app *a, const char *text)
 {
 	AUTO_BUF struct buf plain = BUF(MIB(1)), out = BUF(MIB(1));
-	struct str rest = str_of(text), part;
 	struct err err;
 
-	for (bool first = true; str_next(&rest, '@', &part); first = false) {
-		if (!first) {
-			buf_addf(&plain, "Proxy-Authorization: Bearer %.*s\r\n",
-				 STR_ARGS(buf_str(&a->s.token)));
-		}
-		buf_add_str(&plain, part);
-	}
+	stage_spell(&a->s, text, &plain);
 	buf_reset(&a->plain);
 	assert_ok(tls_write(a->tls, buf_str(&plain), &out, &err), &err);
 	send_out(a, &out);

@@ -262,23 +262,37 @@ static void stage_put(struct stage *s, struct str bytes)
 }
 
 /* `text` with each "@" replaced by a good Proxy-Authorization field. */
-static void stage_ask(struct stage *s, const char *text)
+static void stage_spell(const struct stage *s, const char *text, struct buf *out)
 {
-	AUTO_BUF struct buf out = BUF(MIB(1));
 	struct str rest = str_of(text), part;
 
 	for (bool first = true; str_next(&rest, '@', &part); first = false) {
 		if (!first) {
-			buf_add_str(&out, STR("Proxy-Authorization: Bearer "));
-			buf_add_str(&out, buf_str(&s->token));
-			buf_add_str(&out, STR("\r\n"));
+			buf_addf(out, "Proxy-Authorization: Bearer %.*s\r\n",
+				 STR_ARGS(buf_str(&s->token)));
 		}
-		buf_add_str(&out, part);
+		buf_add_str(out, part);
 	}
+}
+
+static void stage_ask(struct stage *s, const char *text)
+{
+	AUTO_BUF struct buf out = BUF(MIB(1));
+
+	stage_spell(s, text, &out);
 	if (s->client < 0) {
 		stage_connect(s);
 	}
 	stage_put(s, buf_str(&out));
+}
+
+/* The same, and nobody has read it yet. */
+UNUSED static void stage_send(struct stage *s, const char *text)
+{
+	AUTO_BUF struct buf out = BUF(MIB(1));
+
+	stage_spell(s, text, &out);
+	assert_int_equal(send(s->client, out.at, out.len, 0), out.len);
 }
 
 UNUSED static void stage_respond(struct stage *s, const struct http_head *head, bool has_body)

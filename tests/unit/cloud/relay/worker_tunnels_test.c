@@ -49,7 +49,7 @@ TEST(a_tunnel_that_is_replaced_as_its_settings_come_is_never_up)
 	close(fresh);
 	stage_settle(&s);
 	assert_true(worker_is_empty(s.worker));
-	stage_ask(&s, "GET http://erp:80/x HTTP/1.1\r\nHost: erp:80\r\n@\r\n");
+	stage_ask(&s, STAGE_GET);
 	stage_wait(&s, WORKER_REJOIN_MS);
 	assert_answer_starts(&s, "HTTP/1.1 503 ");
 	stage_stop(&s);
@@ -101,12 +101,7 @@ TEST(requests_beyond_the_peers_streams_wait_for_room)
 		stage_connect(&s);
 		clients[i] = s.client;
 		s.now++;
-		AUTO_BUF struct buf request = BUF(KIB(16));
-		buf_add_str(&request, STR("GET http://erp/ HTTP/1.1\r\nHost: erp\r\n"
-					  "Proxy-Authorization: Bearer "));
-		buf_add_str(&request, buf_str(&s.token));
-		buf_add_str(&request, STR("\r\n\r\n"));
-		assert_int_equal(send(s.client, request.at, request.len, 0), request.len);
+		stage_send(&s, STAGE_GET);
 		loop_turn(s.loop, 0);
 	}
 	stage_settle(&s);
