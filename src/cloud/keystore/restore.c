@@ -178,9 +178,10 @@ static bool read_sides(struct db *db, struct restoring *r, struct err *err)
 			r->sides = must_realloc(r->sides, r->room * sizeof(*r->sides));
 		}
 		ok = keystore_list_add(r->list, st, err);
-		r->sides[r->n++] =
+		r->sides[r->n] =
 			(struct side){.then = stmt_col_int(st, KEYSTORE_N_COLUMNS) != 0,
 				      .now = stmt_col_int(st, KEYSTORE_N_COLUMNS + 1) != 0};
+		r->n += ok; /* one that the list refused has no alias to sort by */
 	}
 	stmt_reset(st);
 	sort_sides(r);

@@ -1,3 +1,4 @@
+#include "store/query.h"
 #include "unit/cloud/keystore/fixture.h"
 
 static int did_of(const struct keystore_report *r, const char *alias)
@@ -105,6 +106,50 @@ static void a_preview_says_it_and_changes_nothing(void **state)
 	assert_int_equal(keystore_preview(k, &c, 0, KEYSTORE_RESTORE_OVERWRITE, &report, &err),
 			 KEYSTORE_DONE);
 	assert_int_equal(report.n, 2);
+	keystore_report_fini(&report);
+	keystore_close(k);
+}
+
+/* c gets a long name and is alive under many aliases: more than a list of entries may take. */
+static bool swell(struct db *db, void *user, struct err *err)
+{
+	struct query name = {.sql = "UPDATE entry_version SET subject = $1 WHERE alias = 'c'",
+			     .params = {QUERY_TEXT(*(const struct str *)user)},
+			     .n_params = 1};
+	bool ok = query_run(db, &name, NULL, err);
+
+	for (int i = 0; i < 64 && ok; i++) {
+		struct query life = {
+			.sql = "INSERT INTO entry_life (keystore, version, alias_fold, owner,"
+			       " not_after, bytes, from_gen, to_gen) SELECT l.keystore, l.version,"
+			       " $1, l.owner, l.not_after, l.bytes, $2, l.to_gen FROM entry_life l"
+			       " JOIN entry_version v ON v.id = l.version WHERE v.alias = 'c'"
+			       " AND l.from_gen < 100",
+			.params = {QUERY_BLOB(str_make(&i, sizeof(i))), QUERY_INT(100 + i)},
+			.n_params = 2};
+		ok = query_run(db, &life, NULL, err);
+	}
+	return ok;
+}
+
+static void a_difference_with_more_text_than_fits_is_a_limit(void **state)
+{
+	struct database *d = *state;
+	struct keystore *k = ready(state);
+	struct keystore_change c = alice();
+	struct keystore_report report = {0};
+	AUTO_BUF struct buf name = BUF(MIB(4));
+	struct keystore_pin pin;
+	struct err err;
+
+	prepare(k, &pin);
+	memset(buf_reserve(&name, MIB(4)), 'x', MIB(4));
+	buf_commit(&name, MIB(4));
+	struct str text = buf_str(&name);
+	assert_ok(store_tx(d->store, swell, &text, &err), &err);
+	assert_int_equal(keystore_preview(k, &c, 0, KEYSTORE_RESTORE_REPLACE, &report, &err),
+			 KEYSTORE_FAILED);
+	assert_int_equal(err.kind, ERR_LIMIT);
 	keystore_report_fini(&report);
 	keystore_close(k);
 }
@@ -293,6 +338,7 @@ static const struct CMUnitTest tests[] = {
 	ON_BOTH(a_restore_replaces_what_the_tenant_owns),
 	ON_BOTH(an_overwriting_restore_keeps_newer_entries),
 	ON_BOTH(a_preview_says_it_and_changes_nothing),
+	ON_SQLITE(a_difference_with_more_text_than_fits_is_a_limit),
 	ON_BOTH(undo_goes_back_while_the_restore_is_current),
 	ON_BOTH(a_pin_that_was_moved_past_us_is_not_restored),
 	ON_BOTH(a_pin_of_the_version_before_is_called_that),
