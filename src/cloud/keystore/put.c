@@ -49,7 +49,7 @@ struct str keystore_alias_as_kept(struct keystore *k, const struct keystore_chan
 	if (!keystore_find(k, &place, alias, &found, &ignored)) {
 		return alias;
 	}
-	memcpy(into, found->entries[0].alias, KEYSTORE_ALIAS_MAX);
+	(void)!str_copy(str_of(found->entries[0].alias), into, KEYSTORE_ALIAS_MAX);
 	keystore_list_free(found);
 	return str_of(into);
 }
