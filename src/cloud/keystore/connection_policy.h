@@ -2,9 +2,9 @@
 /*
  * Where connection tests may go, and how many at once; the program's, for struct cloud_rooms.
  *
- * Each test holds a job thread for up to CONNECTION_TEST_MS, and the same threads make the
- * handshakes of everybody. So few run at once, and of one tenant fewer: whoever tests a server that
- * never answers takes nothing from the others.
+ * Each test holds one of the few threads of slow requests (HTTP_ROUTE_SLOW) for up to
+ * CONNECTION_TEST_MS, and everybody's uploads need them too. So few run at once, and of one tenant
+ * fewer: whoever tests a server that never answers takes nothing from the others.
  */
 #include <pthread.h>
 

@@ -5,7 +5,8 @@
  *
  * Only what is authentic gets in. An entry whose tag is wrong is left out and named in the log. A
  * keystore whose state does not match its MAC stays as it was before; one that was never seen good
- * has no anchors. While the database or the key process is away, everything stays as it is.
+ * has no anchors, and requires a certificate unless its generation's row is good and says
+ * otherwise. While the database or the key process is away, everything stays as it is.
  */
 #include "base/snapshot.h"
 #include "cloud/keystore/keystore.h"
