@@ -147,7 +147,8 @@ static bool add_member(struct jsonw *w, const struct cli_row *row, struct str va
 		return true;
 	case CLI_NUMBER:
 		if (!str_to_u64(value, &number) || number > INT64_MAX) {
-			return err_set(err, ERR_CONFIG, "%s needs a number", row->name);
+			return err_set(err, ERR_CONFIG, "%s%s needs a number",
+				       cli_row_is_argument(row) ? "" : "--", row->name);
 		}
 		jsonw_key_int(w, row->json, (int64_t)number);
 		return true;

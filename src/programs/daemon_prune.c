@@ -1,6 +1,7 @@
 #include "programs/daemon_prune.h"
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/log.h"
 #include "store/denied_prune.h"
 
@@ -31,10 +32,14 @@ static bool prune(const struct daemon_prune *d, const struct denied_chain *chain
 	int64_t rows;
 
 	anchor_chain_of(ANCHOR_PRUNED, chain->node, name);
-	if (!keys_anchor(d->keys, str_of(name), to->n, to->hash, err) ||
-	    !store_denied_prune(d->store, chain, to->n, &rows, err)) {
+	if (!keys_anchor(d->keys, str_of(name), to->n, to->hash, err)) {
 		return false;
 	}
+	CRASH_POINT("prune.anchored"); /* and all rows are there */
+	if (!store_denied_prune(d->store, chain, to->n, &rows, err)) {
+		return false;
+	}
+	CRASH_POINT("prune.gone"); /* and nobody knows */
 	log_info("old rows about denied attempts were pruned", LOG_TEXT("node", chain->node),
 		 LOG_INT("rows", rows), LOG_INT("up_to", to->n));
 	return true;

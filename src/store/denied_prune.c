@@ -1,5 +1,6 @@
 #include "store/denied_prune.h"
 
+#include "base/crash.h"
 #include "store/query.h"
 #include "store/verify_priv.h"
 
@@ -202,6 +203,7 @@ static bool prune_batch(struct db *db, void *user, struct err *err)
 	if (moved != 1) {
 		return err_set(err, ERR_CONFLICT, "denied on %s: somebody else prunes it", b->node);
 	}
+	CRASH_POINT("prune.moved"); /* the beginning, and no row is gone */
 	return query_run(db, &go, &b->rows, err);
 }
 

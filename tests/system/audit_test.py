@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 
+from crash import arm, hits, points_in_source
 from stage import Rest, equal, expect, wait_for
 from world import CLOUD
 
@@ -197,6 +198,30 @@ def case_new_anchor(world):
     world.start_cloud()
     wait_for(lambda: rows_of_anchor(world, "pruned") > gone, "the pruning", 30)
     wait_for(lambda: rule in verify(world, world.url_of_database, world.anchor).stdout, "the pruned log", 30)
+
+
+def case_killed_while_pruning(world):
+    """killed at each point of a pruning, the next start does the rest, and the anchor agrees with it"""
+    points = sorted(points_in_source("prune"))
+    equal(points, ["prune.anchored", "prune.gone", "prune.moved"], "named points of the source")
+    owner = Rest(world.ports.console, world.owner, world.owner_password)
+    for point in points:
+        before = rows_of_anchor(world, "denied")
+        for _ in range(KEPT):
+            equal(owner.call("GET", f"{CLOUD}/users").status, 403, "a denied request")
+        wait_for(lambda: rows_of_anchor(world, "denied") >= before + KEPT, "the anchor of all of them", 30)
+        world.cloud.stop()
+        arm(world, point)
+        world.start_cloud()
+        wait_for(lambda: hits(world, point) > 0, f"{point}", 30)
+        wait_for(lambda: world.console.call("GET", "/readyz").status == 200, "the cloud side again", 60)
+
+        def pruned():
+            done = verify(world, world.url_of_database, world.anchor)
+            equal(done.returncode, 0, f"{point}: {done.stderr}")
+            gone = rows_of_anchor(world, "denied") - KEPT
+            return f"the first {gone} rows are gone, by the retention's rule, as the anchor says" in done.stdout
+        wait_for(pruned, f"the rest of the pruning after {point}", 30)
 
 
 def rows_of_anchor(world, kind):
