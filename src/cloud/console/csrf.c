@@ -42,7 +42,8 @@ bool console_check_csrf(struct http_call *call, const struct directory_caller *c
 	if (!str_eq_nocase(http_value(call->head, STR("X-CSRF-Token")), STR("fetch"))) {
 		return true;
 	}
-	if (is_own) {
+	/* one from before its user was changed logs nobody in: its cookie is good for nothing */
+	if (is_own && found.stamp == own.stamp) {
 		session_repeat_token(sessions, call, clock_now());
 	} else {
 		session_give(sessions, call, &own, clock_now());

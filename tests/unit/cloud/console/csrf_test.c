@@ -1,15 +1,21 @@
 #include "unit/cloud/console/tenant_fixture.h"
 
-static struct login fetched(struct world *w)
+/* What the last answer gave. */
+static struct login given(const struct world *w)
 {
 	struct login login = {.token = ""};
 
-	w->csrf = "Fetch";
-	asks(w, NULL, "GET", "/api/v1/x", NULL, 200);
 	assert_true(str_copy(str_first(str_of(w->set_cookie), str_find(str_of(w->set_cookie), ';')),
 			     login.cookie, sizeof(login.cookie)));
 	memcpy(login.token, w->token, sizeof(login.token));
 	return login;
+}
+
+static struct login fetched(struct world *w)
+{
+	w->csrf = "Fetch";
+	asks(w, NULL, "GET", "/api/v1/x", NULL, 200);
+	return given(w);
 }
 
 static void a_fetched_token_lets_basic_write(void **state)
@@ -45,6 +51,29 @@ static void every_write_needs_a_token_also_with_basic(void **state)
 	end(w);
 }
 
+static void a_session_of_an_older_password_is_given_anew(void **state)
+{
+	struct world *w = tenants(state);
+	const struct directory_actor other = {.who = STR("user:Administrator"), .from = STR("")};
+	struct login fetching = w->alice;
+	struct err err;
+
+	give(w, "alice", DIRECTORY_MEMBER_ADMINISTRATOR);
+	(void)snprintf(fetching.token, sizeof(fetching.token), "Fetch");
+	asks(w, &fetching, "GET", "/api/v1/x", NULL, 200);
+	assert_string_equal(w->set_cookie, "");
+	assert_string_equal(w->token, w->alice.token);
+	assert_ok(directory_user_set_password(w->database->store, &other, STR("alice"),
+					      STR("quite another"), false, &err),
+		  &err);
+	w->user = "alice";
+	w->password = "quite another";
+	asks(w, &fetching, "GET", "/api/v1/x", NULL, 200);
+	const struct login anew = given(w);
+	asks(w, &anew, "PUT", "/api/v1/x", "{}", 200);
+	end(w);
+}
+
 static void a_read_without_fetch_makes_no_session(void **state)
 {
 	struct world *w = tenants(state);
@@ -62,6 +91,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		ON_BOTH(a_fetched_token_lets_basic_write),
 		ON_BOTH(every_write_needs_a_token_also_with_basic),
+		ON_BOTH(a_session_of_an_older_password_is_given_anew),
 		ON_BOTH(a_read_without_fetch_makes_no_session),
 	};
 
