@@ -185,6 +185,7 @@ bool cli_audit_verify(struct cli_run *run, struct err *err);
 NODISCARD bool cli_put_out(struct cli_run *run, struct str bytes, struct err *err);
 bool cli_keystore_preview(struct cli_run *run, struct err *err);
 bool cli_keystore_test(struct cli_run *run, struct err *err);
+bool cli_keystore_verify(struct cli_run *run, struct err *err);
 bool cli_keystore_list(struct cli_run *run, struct err *err);
 bool cli_keystore_show(struct cli_run *run, struct err *err);
 bool cli_keystore_import(struct cli_run *run, struct err *err);

@@ -112,7 +112,8 @@ const struct cli_command cli_keystore_commands[] = {
 	 .summary = "Demand a client certificate of whoever uses the TLS proxy, or not",
 	 .rows = {ROW_TENANT, {"REQUIRED", "clientCertificateRequired", CLI_BOOL, true, "on or off"}}},
 	{.words = "keystore verify", .server = CLI_CLOUD, .method = "GET", .path = OF_KEYSTORE "/verify",
-	 .summary = "Check every entry against its seal", .rows = {ROW_TENANT}},
+	 .run = cli_keystore_verify,
+	 .summary = "Check every entry against its seal; ends with 1 when one is damaged", .rows = {ROW_TENANT}},
 	{.words = NULL},
 };
 /* clang-format on */

@@ -458,3 +458,26 @@ bool cli_keystore_test(struct cli_run *run, struct err *err)
 	}
 	return err_set(err, ERR_DENIED, "%.*s: %.*s", STR_ARGS(text), STR_ARGS(next));
 }
+
+/* Damage is printed, and is exit status 1, for monitoring jobs. */
+bool cli_keystore_verify(struct cli_run *run, struct err *err)
+{
+	const struct cli_parsed *p = run->parsed;
+	AUTO_BUF struct buf path = BUF(CLI_PATH_MAX - 1);
+	AUTO(json_free) struct json *json = NULL;
+	int64_t damaged = 0;
+
+	if (!cli_write_path(p->command, p->values, NULL, &path, err) ||
+	    !cli_call(&run->session, "GET", path.at, STR_NONE, &json, err)) {
+		return false;
+	}
+	cli_print(run, json);
+	if (!json_get_int(json, "damaged", &damaged)) {
+		return err_set(err, ERR_PROTOCOL, "the server's answer has no result");
+	}
+	return damaged == 0 ||
+	       err_set(err, ERR_DENIED,
+		       "%lld damaged: delete them and import them again; backups made since an "
+		       "entry came share its content, and so the damage",
+		       (long long)damaged);
+}

@@ -1,6 +1,8 @@
 """`drawbridge keystore` on a real cloud side, as a tenant's administrator and a reader use it."""
+import contextlib
 import json
 import os
+import sqlite3
 import ssl
 import subprocess
 
@@ -141,3 +143,15 @@ def case_connection_test(world):
     ssl.PEM_cert_to_DER_cert(rows[0]["pem"])
     expect("needs PORT" in keystore(world, "test", "localhost", status=2), "no port")
     expect("number" in keystore(world, "test", "localhost", "https", status=2), "a name for a port")
+
+
+def case_damage(world):
+    """an entry that somebody changed in the database is named, and verify ends with 1 until it is gone"""
+    with contextlib.closing(sqlite3.connect(world.state_file("cloud"), timeout=30)) as db:
+        db.execute("UPDATE entry_content SET sealed = zeroblob(length(sealed)) WHERE id = "
+                   "(SELECT id FROM entry_version WHERE alias = 'lone' ORDER BY modified DESC LIMIT 1)")
+        db.commit()
+    said = keystore(world, "verify", status=1)
+    expect("alias: lone" in said and "damaged: delete them" in said, said)
+    keystore(world, "delete", "lone")
+    expect("damaged: 0" in keystore(world, "verify"), "the rest")
