@@ -1,5 +1,6 @@
 /* `drawbridge audit verify`: works on the database itself, also on a copy, without the program. */
 #include <limits.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "keys/anchor.h"
@@ -16,6 +17,7 @@ static bool open_database(const char *named, struct store **out, struct err *err
 {
 	char url[PATH_MAX + 16];
 	struct str name = str_of(named);
+	struct stat seen;
 
 	if (str_starts(name, STR("postgresql://")) || str_starts(name, STR("postgres://"))) {
 		return store_open_to_read(named, CONNECTIONS, out, err);
@@ -25,6 +27,11 @@ static bool open_database(const char *named, struct store **out, struct err *err
 	}
 	if (access(named, R_OK) != 0) { /* SQLite would make an empty one */
 		return err_errno(err, ERR_CONFIG, "%s", named);
+	}
+	if (stat(named, &seen) == 0 && S_ISDIR(seen.st_mode)) {
+		return err_set(err, ERR_CONFIG,
+			       "%s is a folder: name the database in it, cloud.db or connector.db",
+			       named);
 	}
 	(void)snprintf(url, sizeof(url), "sqlite:%s", named);
 	return store_open_to_read(url, CONNECTIONS, out, err);
@@ -129,7 +136,8 @@ static bool compare_row(const struct comparison *c, struct node *node,
 	if (memcmp(hash, line->hash, sizeof(hash)) != 0) {
 		return err_set(err, ERR_STORE,
 			       "%.*s: row %lld is not the one that the anchor saw on %.*s: the log "
-			       "was written anew from an earlier row on",
+			       "was written anew from an earlier row on, or this is another "
+			       "database's anchor",
 			       STR_ARGS(line->chain), (long long)line->n, STR_ARGS(line->time));
 	}
 	return true;
@@ -168,11 +176,13 @@ static bool check_pruned(const struct comparison *c, struct err *err)
 	for (size_t i = 0; i < c->n_nodes; i++) {
 		const struct node *node = &c->nodes[i];
 		if (node->seen && node->chain.pruned.n > node->pruned_n) {
-			return err_set(err, ERR_STORE,
-				       "%s: the rows up to %lld are missing, and the retention's "
-				       "rule took those up to %lld: the beginning was cut off",
-				       node->denied, (long long)node->chain.pruned.n,
-				       (long long)node->pruned_n);
+			return err_set(
+				err, ERR_STORE,
+				"%s: the rows up to %lld are missing, and the retention's "
+				"rule took those up to %lld: the beginning was cut off, or this "
+				"anchor is a copy from before",
+				node->denied, (long long)node->chain.pruned.n,
+				(long long)node->pruned_n);
 		}
 	}
 	return true;

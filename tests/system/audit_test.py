@@ -88,6 +88,7 @@ def case_whole(world):
         equal(done.returncode, 0, done.stderr)
     equal(verify(world, "/nowhere/at/all.db").returncode, 2, "a database that is not there")
     expect(not os.path.exists("/nowhere/at/all.db"), "it made an empty one")
+    expect("is a folder" in verify(world, world.folder).stderr, "a folder")
     if world.postgres:
         return
     path = copy_of(world, "evidence")
@@ -155,6 +156,7 @@ def case_pruned(world):
         equal(owner.call("GET", f"{CLOUD}/users").status, 403, "a denied request")
     wait_for(lambda: rows_of_anchor(world, "denied") >= GUESSES + KEPT + 5, "the anchor of all of them", 30)
     world.cloud.stop()
+    older = shutil.copy(world.anchor, os.path.join(world.sub("older"), "anchor"))
     world.cloud.command += ["--audit-denied-rows-max", str(KEPT)]
     world.start_cloud()
     rule = "rows are gone, by the retention's rule, as the anchor says"
@@ -165,6 +167,7 @@ def case_pruned(world):
     done = verify(world, world.url_of_database)
     equal(done.returncode, 0, done.stderr)
     expect(f"the first {gone} rows are gone, which only the anchor tells from cut off" in done.stdout, done.stdout)
+    refused(world, world.url_of_database, "or this anchor is a copy from before", older)
     cut = [f"update denied_head set pruned_n = {gone + 2}, pruned_hash = (select hash from denied where n = {gone + 2})",
            f"delete from denied where n <= {gone + 2}"]
     path = touched(world, "cut-front", *cut)
