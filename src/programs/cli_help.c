@@ -96,9 +96,8 @@ void cli_write_help(struct buf *out, const struct cli_command *c, const char *gr
 		buf_addf(out, "  %-32s %s\n", "completion bash",
 			 "What bash completes commands with");
 	}
-	buf_add_str(
-		out,
-		STR("\ndrawbridge command --help tells more of one. Options of every command:\n"));
+	buf_add_str(out, STR("\ndrawbridge command --help tells more of one, drawbridge --version "
+			     "the version.\nOptions of every command:\n"));
 	options_write_help(cli_option_table, out);
 	buf_add_str(out, STR("\nExit status: 0 done, 1 refused or failed, 2 wrong usage.\n"));
 }

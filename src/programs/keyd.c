@@ -172,6 +172,7 @@ static int print_help(void)
 		    STR("usage: drawbridge-keyd options\n\nHolds private keys. The monitor of "
 			"drawbridge-cloud and drawbridge-connector starts it.\n\n"
 			"By hand:\n"
+			"  --version                    print the version\n"
 			"  --new-master-key FILE        put a new key before the others in FILE; "
 			"SIGHUP has it used\n"
 			"  --drop-old-master-keys FILE  leave only the first one, once nothing is "
@@ -180,13 +181,27 @@ static int print_help(void)
 	return fwrite(text.at, 1, text.len, stdout) == text.len ? 0 : 1;
 }
 
+/* As in the other programs: anywhere among the words, and --version before --help. */
+static bool is_asked(int argc, char **argv, const char *word)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], word) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct settings settings = {0};
 	struct err err;
 	int used;
 
-	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+	if (is_asked(argc, argv, "--version")) {
+		return printf("drawbridge-keyd %s\n", DRAWBRIDGE_VERSION) > 0 ? 0 : 1;
+	}
+	if (is_asked(argc, argv, "--help")) {
 		return print_help();
 	}
 	if (argc == 3 && argv[1][0] == '-' && step_of(argv[1]) != NULL) {

@@ -82,7 +82,8 @@ int main(int argc, char **argv)
 		 "at SIGHUP to the daemon it seals from then on. "
 		 "With --drop-old-master-keys FILE only that first one stays: what is still sealed "
 		 "under another one is lost, so drawbridge cloud master-key reseal, or that of the "
-		 "connector, comes first.",
+		 "connector, comes first. "
+		 "--version prints its version, --help its options.",
 		 NULL, ".Xr drawbridge-cloud 8 ,\n.Xr drawbridge-connector 8"},
 	};
 	if (argc != 2) {

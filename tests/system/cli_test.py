@@ -32,6 +32,22 @@ def case_help(world):
     expect("subacount" in done.stderr, f"said {done.stderr}")
 
 
+def case_versions(world):
+    """all four programs know --help and --version, the key process too; a word that is no option is refused"""
+    said = {}
+    for name in ("drawbridge", "drawbridge-cloud", "drawbridge-connector", "drawbridge-keyd"):
+        for word in ("--version", "--help"):
+            done = subprocess.run([world.binary(name), word], capture_output=True, text=True, timeout=60)
+            equal((done.returncode, done.stderr), (0, ""), f"{name} {word}")
+            said[name, word] = done.stdout
+        expect(said[name, "--help"].startswith("usage: " + name), f"{said[name, '--help'][:100]}")
+        expect("--version" in said[name, "--help"], f"{name} --help: no word of --version")
+        equal(said[name, "--version"], said["drawbridge", "--version"].replace("drawbridge", name, 1), name)
+        done = subprocess.run([world.binary(name), "--release"], capture_output=True, text=True, timeout=60)
+        equal((done.returncode, done.stdout), (2, ""), f"{name} --release")
+        expect("release" in done.stderr, f"{name} --release: {done.stderr}")
+
+
 def case_lists(world):
     """lists come as text and as JSON"""
     text = run(world, "cloud", "subaccount", "list")
