@@ -56,6 +56,7 @@ static void write_tunnel(struct http_call *call, struct jsonw *w, const struct s
 	}
 }
 
+/* Only what answers: the original's links to service channels are not there. */
 static void write_links(struct http_call *call, struct jsonw *w, const char *path)
 {
 	static const struct {
@@ -66,10 +67,6 @@ static void write_links(struct http_call *call, struct jsonw *w, const char *pat
 		{"validity", "/validity"},
 		{"systemMappings", "/systemMappings"},
 		{"domainMappings", "/domainMappings"},
-		{"K8S-channels", "/channels/K8S"},
-		{"ABAPCloud-channels", "/channels/ABAPCloud"},
-		{"HANA-channels", "/channels/HANA"},
-		{"VirtualMachine-channels", "/channels/VirtualMachine"},
 	};
 
 	jsonw_key(w, "_links");

@@ -67,8 +67,11 @@ def case_subaccount_entity(world):
         expect(name in tunnel, f"tunnel.{name} is missing")
     for name in ("notAfterTimeStamp", "notBeforeTimeStamp", "subjectDN", "issuer", "serialNumber"):
         expect(name in tunnel["subaccountCertificate"], f"subaccountCertificate.{name} is missing")
-    for name in ("self", "state", "validity", "systemMappings", "domainMappings"):
-        expect(name in entity["_links"], f"_links.{name} is missing")
+    equal(sorted(entity["_links"]), ["domainMappings", "self", "state", "systemMappings", "validity"], "_links")
+    for name, link in entity["_links"].items():  # state and validity are written only
+        status = world.admin.call("GET", urllib.parse.urlsplit(link["href"]).path).status
+        equal(status, 405 if name in ("state", "validity") else 200, f"GET of _links.{name}")
+    equal(world.admin.call("GET", world.subaccount_path("/channels/K8S")).status, 404, "what no link names")
 
 
 def case_missing_subaccount(world):
