@@ -123,8 +123,7 @@ def case_keyd_killed(world):
     """keyd killed with -9 twenty times while connectors reconnect and tokens are issued: no call fails"""
     for i in range(20):
         for name in ("cloud", "connector"):
-            for pid in getattr(world, name).named("drawbridge-keyd"):
-                os.kill(pid, signal.SIGKILL)
+            getattr(world, name).kill_named("drawbridge-keyd")
         equal(world.token_answer().status, 200, f"token after kill {i}")
         if i % 5 == 0:
             world.disconnect()

@@ -255,8 +255,7 @@ def case_no_secret_in_logs(world):
     world.admin.must("DELETE", world.subaccount_path())
     equal(world.first.add_subaccount(user=world.owner, password=world.owner_password).status, 201, "enrolment")
     for name in PROGRAMS:
-        for pid in getattr(world, name).named("drawbridge-keyd"):
-            os.kill(pid, signal.SIGKILL)
+        getattr(world, name).kill_named("drawbridge-keyd")
         equal(getattr(world, name).stop(), 0, "exit status")
     world.start_cloud()
     world.start_connector()

@@ -129,7 +129,13 @@ class Program:
                         out.append(pid)
         return out
 
-    def stop(self, how=signal.SIGTERM, seconds=30):
+    def kill_named(self, text):
+        """kill -9 of what named() finds; the end of one may be the end of another."""
+        for pid in self.named(text):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def stop(self, how=signal.SIGTERM, seconds=60):  # drain.timeout is half of it
         if not self.running():
             return self.process.returncode if self.process else None
         family = self.family()
