@@ -109,8 +109,9 @@ def case_whole_story(world):
         answer = world.client(location="bycli").get("http://cli.virtual:80/public/hello.txt")
         equal(answer.status, 200, f"saw {answer}")
         run(world, "subaccount", "disconnect", world.subaccount, port=other.port, password=new)
-        equal(world.client(location="bycli").get("http://cli.virtual:80/public/hello.txt").status, 503,
-              "after disconnect")
+        client = world.client(location="bycli")
+        wait_for(lambda: client.get("http://cli.virtual:80/public/hello.txt").status == 503,
+                 "the cloud side hearing of the disconnect")
     finally:
         other.end()
 
@@ -204,9 +205,10 @@ def case_cloud_commands(world):
     run(world, "cloud", "owner", "add", made, name)
     expect(name in run(world, "cloud", "owner", "list", made), "owners")
     run(world, "cloud", "owner", "remove", made, name)
-    run(world, "cloud", "service-key", "create", made, "--name", "k")
-    expect("k" in run(world, "cloud", "service-key", "list", made), "keys")
-    run(world, "cloud", "service-key", "delete", made, "k")
+    run(world, "cloud", "service-key", "create", made, "--name", "nightly")
+    expect("nightly" in run(world, "cloud", "service-key", "list", made), "keys")
+    run(world, "cloud", "service-key", "delete", made, "nightly")
+    expect("nightly" not in run(world, "cloud", "service-key", "list", made), "a deleted key")
     run(world, "cloud", "auth-data", made)
     run(world, "cloud", "subaccount", "delete", made)
     run(world, "cloud", "user", "delete", name)
