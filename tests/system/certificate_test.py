@@ -3,8 +3,8 @@ mends it.
 """
 import time
 
-from life import copy_of, own, redial, refresh, renewal, serial, settings, settled, state_is, switch
-from life import use_live_settings
+from life import copy_of, own, redial, refresh, renewal, serial, settings, settled, short_lived, state_is
+from life import switch, use_live_settings
 from stage import equal, expect, wait_for
 
 scene = use_live_settings
@@ -14,9 +14,7 @@ def case_left_to_expire(world):
     """left to expire: the tunnel stays, the state is told, a new dial gets 401, a refresh mends it"""
     switch(world, False)
     equal(renewal(world)["state"], "off", "the plan")
-    settings(world, "5s")
-    refresh(world)
-    settled(world)
+    short_lived(world, "5s")
     seen = state_is(world, "expired", "expired on")
     equal(seen["state"], "Connected", "the tunnel after its certificate's end")
     equal(world.client().get(world.url("/public/hello.txt")).status, 200, "a request after it")
@@ -35,9 +33,7 @@ def case_left_to_expire(world):
 def case_expired_comes_back_by_itself(world):
     """an expired one that may renew itself comes back without anybody"""
     switch(world, False)
-    settings(world, "5s")
-    refresh(world)
-    settled(world)
+    short_lived(world, "5s")
     state_is(world, "expired", "expired on")
     redial(world)
     wait_for(lambda: own(world)["lastRefusal"] == 401, "the refusal")
@@ -50,9 +46,7 @@ def case_expired_comes_back_by_itself(world):
 def case_tunnels_drain_at_expiry(world):
     """with certificate.expired.tunnels = drain the tunnel goes with its certificate"""
     switch(world, False)
-    settings(world, "5s", certificate_expired_tunnels="drain")
-    refresh(world)
-    settled(world)
+    short_lived(world, "5s", certificate_expired_tunnels="drain")
     wait_for(lambda: world.state() == "ConnectFailure", "the drain", 40)
     state_is(world, "expired", "expired on")
     settings(world)

@@ -55,13 +55,28 @@ def settled(world, installation=None):
     wait_for(check, "the tunnel with the new certificate")
 
 
+def short_lived(world, validity, **more):
+    """A tunnel with a certificate that ends in a moment; one that ended before its tunnel is made again."""
+    settings(world, validity, **more)
+
+    def ready():
+        refresh(world)
+
+        def check():
+            seen = own(world)
+            if seen["state"] == "Connected" and seen["certificateConfirmed"]:
+                return "settled"
+            return "too late" if seen["certificate"]["state"] == "expired" else None
+        return wait_for(check, "the tunnel, or the end of its certificate") == "settled"
+    wait_for(ready, f"a tunnel within {validity}", 120)
+
+
 def state_is(world, state, part, installation=None):
-    """The certificate's state, and a part of its reason."""
+    """What is shown as soon as the certificate's state is that, with this part in its reason."""
     def check():
         seen = own(world, installation)
-        return (seen["certificate"]["state"] == state and part in seen["certificate"]["reason"]) or None
-    wait_for(check, f"the state {state} with \"{part}\" ({own(world, installation)})", 40)
-    return own(world, installation)
+        return seen if seen["certificate"]["state"] == state and part in seen["certificate"]["reason"] else None
+    return wait_for(check, f"the state {state} with \"{part}\" ({own(world, installation)})", 40)
 
 
 def redial(world):
