@@ -49,10 +49,12 @@ class Steady:
         return status, fields
 
     async def small(self):
-        reader, writer = await self.connect()
+        writer, closes = None, True
         request = self.head("GET", self.path)
         while not self.stopping:
             try:
+                if closes:
+                    reader, writer = await self.connect()
                 writer.write(request)
                 status, fields = await asyncio.wait_for(self.answer_head(reader), 60)
                 body = await reader.readexactly(int(fields.get("content-length", 0)))
@@ -64,11 +66,12 @@ class Steady:
             except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError) as failure:
                 self.note(f"{type(failure).__name__}: {failure}")
                 closes = True
-            if closes and not self.stopping:
+                await asyncio.sleep(0.05)
+            if closes and writer is not None and not self.stopping:
                 self.closed += 1
                 writer.close()
-                reader, writer = await self.connect()
-        writer.close()
+        if writer is not None:
+            writer.close()
 
     # ---- long ones ----
 
