@@ -92,6 +92,7 @@ def case_restart_on_full_disk(world):
         program = getattr(world, name)
         with full(os.path.join(world.folder, name)):
             program.stop()
+            wait_for(lambda: name == "connector" or world.state() != "Connected", "the tunnel's loss being seen")
             mark = len(program.log(100000))
             program.start()
             wait_for(lambda: "full" in program.log(100000)[mark:].lower() or world.state() == "Connected",
