@@ -135,7 +135,7 @@ def is_sanitized(build):
 class World:
     def __init__(self, build, folder=None, ports=None, database="sqlite", workers=1, options=None):
         self.build = os.path.abspath(build)
-        self.folder = folder or tempfile.mkdtemp(prefix="drawbridge-")
+        self.folder = folder or tempfile.mkdtemp(prefix="drawbridge.")  # no program's name, whatever follows
         os.makedirs(self.folder, exist_ok=True)
         os.chmod(self.folder, 0o755)
         self.ports = ports or Ports()
