@@ -381,13 +381,23 @@ static bool run_owned(struct db *db, const char *sql, struct mappings_owner owne
 
 static bool delete_rows(struct db *db, struct mappings_owner owner, int64_t id, struct err *err)
 {
+	if (id == 0) {
+		return run_owned(db,
+				 "delete from mapping_resource where mapping in (select id from "
+				 "mapping where region_host = $1 and subaccount = $2)",
+				 owner, -1, err) &&
+		       run_owned(db,
+				 "delete from mapping where region_host = $1 and subaccount = $2",
+				 owner, -1, err);
+	}
+	/* By its number alone, not all of the owner's: an import removes thousands, one by one. */
 	return run_owned(db,
 			 "delete from mapping_resource where mapping in (select id from mapping "
-			 "where region_host = $1 and subaccount = $2 and ($3 = 0 or id = $3))",
+			 "where region_host = $1 and subaccount = $2 and id = $3)",
 			 owner, id, err) &&
 	       run_owned(db,
 			 "delete from mapping where region_host = $1 and subaccount = $2 and "
-			 "($3 = 0 or id = $3)",
+			 "id = $3",
 			 owner, id, err);
 }
 
