@@ -1,6 +1,6 @@
 #include "connector/admin_priv.h"
-#include "connector/rules.h"
 #include "crypto/seal.h"
+#include "net/address.h"
 
 #define BASE  "/api/v1/configuration/connector"
 #define JSON  "application/json"
@@ -290,8 +290,8 @@ static void put_proxy(struct http_call *call)
 		set_proxy(call, STR(""), 0, STR(""), STR(""));
 		return;
 	}
-	if (!rules_is_host(host)) {
-		admin_error(call, 400, "host is no host name");
+	if (!address_is_host(host)) {
+		admin_error(call, 400, "host is no name or address of a host");
 		return;
 	}
 	if (str_find(user, ':') < user.len) { /* RFC 7617, 2 */

@@ -1,11 +1,11 @@
 /* The certificate of the administration itself (spec 2.4). */
 #include "base/clock.h"
 #include "connector/admin_priv.h"
-#include "connector/rules.h"
 #include "connector/ui_certificate.h"
 #include "crypto/cert.h"
 #include "crypto/names.h"
 #include "http/multipart.h"
+#include "net/address.h"
 
 #define BASE "/api/v1/configuration/connector/ui/uiCertificate"
 #define JSON "application/json"
@@ -108,6 +108,12 @@ static bool read_key_size(struct http_call *call, const struct json *j, enum key
 	return false;
 }
 
+/* A certificate may also name all hosts of a domain (RFC 6125, 6.4.3). */
+static bool is_host(struct str s)
+{
+	return cert_is_host(s) && address_is_host(str_starts(s, STR("*.")) ? str_skip(s, 2) : s);
+}
+
 static bool add_host(struct http_call *call, struct ui_request *r, struct str host)
 {
 	if (r->n_hosts == UI_HOSTS_MAX) {
@@ -115,7 +121,7 @@ static bool add_host(struct http_call *call, struct ui_request *r, struct str ho
 		return false;
 	}
 	r->hosts[r->n_hosts] = arena_text(call->arena, host);
-	if (!cert_is_host(host) || !rules_is_host(host) || r->hosts[r->n_hosts] == NULL) {
+	if (!is_host(host) || r->hosts[r->n_hosts] == NULL) {
 		admin_error(call, 400, "subjectAltNames: '%.*s' is no name of a host",
 			    STR_ARGS(str_first(host, 100)));
 		return false;
@@ -156,8 +162,7 @@ static bool name_from_subject(struct http_call *call, struct ui_request *r)
 
 	while (str_next(&rest, ',', &part)) {
 		part = str_trim(part);
-		if (str_starts_nocase(part, STR("CN=")) && rules_is_host(str_skip(part, 3)) &&
-		    cert_is_host(str_skip(part, 3))) {
+		if (str_starts_nocase(part, STR("CN=")) && is_host(str_skip(part, 3))) {
 			return add_host(call, r, str_skip(part, 3));
 		}
 	}

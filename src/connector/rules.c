@@ -88,17 +88,6 @@ bool rules_are_known(const struct json *object, const char *names, struct err *e
 	return true;
 }
 
-bool rules_is_host(struct str s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.at[i];
-		if (c <= 0x20 || c >= 0x7f || strchr("/\\?#@%\"<>[]", c) != NULL) {
-			return false;
-		}
-	}
-	return s.len > 0 && s.len <= 253;
-}
-
 static bool fits(const char *name, struct str value, size_t max, struct err *err)
 {
 	return value.len <= max ||
@@ -109,6 +98,15 @@ static bool bad(struct err *err, const char *what, struct str value)
 {
 	return err_set(err, ERR_CONFIG, "%s '%.*s' is not valid", what,
 		       STR_ARGS(str_first(value, 100)));
+}
+
+static bool is_host(const char *name, struct str value, struct err *err)
+{
+	return address_is_host(value) ||
+	       err_set(err, ERR_CONFIG,
+		       "%s '%.*s' is not valid: neither a host's name (letters, digits, '-', '_', "
+		       "single dots) nor an address",
+		       name, STR_ARGS(str_first(value, 100)));
 }
 
 static bool bad_choice(struct err *err, const char *what, struct str value,
@@ -278,8 +276,8 @@ bool rules_read_target(struct arena *arena, const struct json *j, struct mapping
 	row->description = rules_text(arena, j, "description");
 	row->snc_partner = rules_text(arena, j, "sncPartnerName");
 	row->sap_router = rules_text(arena, j, "sapRouter");
-	if (!rules_is_host(row->local_host)) {
-		return bad(err, "localHost", row->local_host);
+	if (!is_host("localHost", row->local_host, err)) {
+		return false;
 	}
 	if (!is_port(row->local_port, row->protocol)) {
 		return bad(err, "localPort", row->local_port);
@@ -298,8 +296,8 @@ bool rules_read_mapping(struct arena *arena, const struct json *j, struct mappin
 	}
 	row->virtual_host = rules_text(arena, j, "virtualHost");
 	row->virtual_port = rules_text(arena, j, "virtualPort");
-	if (!rules_is_host(row->virtual_host)) {
-		return bad(err, "virtualHost", row->virtual_host);
+	if (!is_host("virtualHost", row->virtual_host, err)) {
+		return false;
 	}
 	if (!is_port(row->virtual_port, row->protocol) ||
 	    (is_http(row->protocol) && str_find(row->virtual_port, '-') < row->virtual_port.len)) {

@@ -19,7 +19,6 @@ struct str rules_text(struct arena *arena, const struct json *object, const char
 NODISCARD bool rules_are_texts(const struct json *object, const char *names, struct err *err);
 /* That there are no members but these. */
 NODISCARD bool rules_are_known(const struct json *object, const char *names, struct err *err);
-bool rules_is_host(struct str s); /* characters of a name or an address, without brackets */
 
 /* Clients have three characters; users are blocked as {client,user} (spec 3.5). */
 NODISCARD bool rules_are_clients(const struct json *list, struct err *err);

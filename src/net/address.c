@@ -8,6 +8,12 @@
 _Static_assert(sizeof(struct sockaddr_storage) <= sizeof(((struct address *)0)->bytes),
 	       "an address holds any socket address");
 
+enum {
+	LABEL_MAX_BYTES = 63, /* RFC 1035, 2.3.4 */
+	NAME_MAX_BYTES = 253, /* as text, without the dot of the root */
+	DECIMAL_NUMBERS = 4,  /* of an IPv4 address */
+};
+
 static bool split_bracketed(struct str s, struct str *host, struct str *rest)
 {
 	size_t end = str_find(s, ']');
@@ -71,6 +77,51 @@ bool address_parse(struct str literal, uint16_t port, struct address *out)
 		return true;
 	}
 	return false;
+}
+
+static bool is_label(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.at[i];
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		if (!letter && !(c >= '0' && c <= '9') && c != '-' && c != '_') {
+			return false;
+		}
+	}
+	return s.len > 0 && s.len <= LABEL_MAX_BYTES && s.at[0] != '-' && s.at[s.len - 1] != '-';
+}
+
+static bool is_number(struct str s)
+{
+	uint64_t number;
+
+	return str_to_u64(s, &number);
+}
+
+static bool is_name(struct str s)
+{
+	struct str rest = str_ends(s, STR(".")) ? str_first(s, s.len - 1) : s, label;
+	size_t n = 0, n_numbers = 0;
+
+	if (rest.len == 0 || rest.len > NAME_MAX_BYTES) {
+		return false;
+	}
+	while (str_next(&rest, '.', &label)) {
+		if (!is_label(label)) {
+			return false;
+		}
+		n++;
+		n_numbers += is_number(label);
+	}
+	/* "#.#.#.#" can never be a name (RFC 1123, 2.1) */
+	return n != DECIMAL_NUMBERS || n_numbers != DECIMAL_NUMBERS;
+}
+
+bool address_is_host(struct str s)
+{
+	struct address literal;
+
+	return is_name(s) || (str_find(s, '\0') == s.len && address_parse(s, 0, &literal));
 }
 
 static int family(const struct address *a)

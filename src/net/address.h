@@ -14,6 +14,13 @@ struct address {
 NODISCARD bool address_split(struct str s, uint16_t default_port, struct str *host, uint16_t *port);
 /* A literal IPv4 or IPv6 address; false when it is a name. */
 NODISCARD bool address_parse(struct str literal, uint16_t port, struct address *out);
+/*
+ * Whether a text can name a host: labels of at most 63 letters, digits, '-' and '_' with dots
+ * between, without '-' at either end (RFC 952; RFC 1123, 2.1; '_' because systems have it), 253
+ * bytes, a dot behind or not; or a literal address without brackets. Four numbers that are no
+ * address are none.
+ */
+bool address_is_host(struct str s);
 void address_format(const struct address *a, char *into, size_t size); /* "127.0.0.1:8443" */
 uint16_t address_port(const struct address *a);
 

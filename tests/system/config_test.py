@@ -138,6 +138,7 @@ def case_refused_files(world):
         (pack(dict(file, **{"../evil": "x"})), 400, "name that is not accepted"),
         (pack(dict(file, **{"systemMappings.json": [dict(row, colour="red")]})), 400, "colour"),
         (pack(dict(file, **{"systemMappings.json": [dict(row, protocol="GOPHER")]})), 400, "GOPHER"),
+        (pack(dict(file, **{"systemMappings.json": [dict(row, localHost="a..b")]})), 400, "localHost 'a..b' is not valid"),
         (pack(dict(file, **{"systemMappings.json": [row, row]})), 400, "twice"),
         (pack(dict(file, **{"settings.json": {"subaccount": "x"}})), 400, "subaccount"),
         (pack(dict(file, **{"systemMappings.json": b" " * (4 << 20)})), 413, "inflates"),
@@ -242,7 +243,8 @@ def case_killed_while_importing(world):
 # ---- the certificate of the administration ----
 
 UI = CONNECTOR + "/connector/ui/uiCertificate"
-NAMES = [{"type": "DNS", "value": "localhost"}, {"type": "IP", "value": "127.0.0.1"}]
+NAMES = [{"type": "DNS", "value": "localhost"}, {"type": "IP", "value": "127.0.0.1"},
+         {"type": "DNS", "value": "*.works.example"}]
 
 
 def shown(world):
@@ -354,7 +356,9 @@ def case_ui_bad_requests(world):
                          ({"subjectDN": "nonsense"}, ""), ({"subjectDN": "CN=two words"}, "subjectAltNames"),
                          ({"subjectAltNames": "x"}, "subjectAltNames"),
                          ({"subjectAltNames": [{"type": "RFC822", "value": "a@b"}]}, "DNS or IP"),
-                         ({"subjectAltNames": [{"type": "DNS", "value": "a b"}]}, "a b")):
+                         ({"subjectAltNames": [{"type": "DNS", "value": "a b"}]}, "a b"),
+                         ({"subjectAltNames": [{"type": "DNS", "value": "*.a..b"}]}, "*.a..b"),
+                         ({"subjectAltNames": [{"type": "DNS", "value": "a.*.b"}]}, "a.*.b")):
         answer = world.admin.call("POST", UI, dict(good, **change))
         equal(answer.status, 400, f"{change}: {answer}")
         expect(text in answer.text, f"{change}: {answer}")

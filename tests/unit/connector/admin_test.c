@@ -366,6 +366,7 @@ TEST(a_body_that_is_no_object_or_holds_no_texts_changes_nothing)
 		"{\"port\":\"3128\"}",
 		"{\"host\":[\"squid\"],\"port\":3128}",
 		"{\"host\":\"a b\",\"port\":3128}",
+		"{\"host\":\"proxy..corp\",\"port\":3128}",
 		"{\"host\":\"squid\",\"port\":3128,\"user\":\"a:b\"}",
 		"{\"host\":\"squid\",\"port\":3128,\"password\":\"a\\n\"}"};
 
@@ -492,10 +493,14 @@ TEST(bad_mappings_are_refused_with_the_field_named)
 	static const char *const fields[][2] = {
 		{"virtualHost", "\"a b\""},
 		{"virtualHost", "\"\""},
+		{"virtualHost", "\"a..b\""},
+		{"virtualHost", "\"-a\""},
 		{"virtualPort", "0"},
 		{"virtualPort", "70000"},
 		{"virtualPort", "\"1-2\""},
 		{"localHost", "\"x/y\""},
+		{"localHost", "\".a\""},
+		{"localHost", "\"300.1.1.1\""},
 		{"localPort", "\"a\""},
 		{"protocol", "\"FTP\""},
 		{"backendType", "\"x\""},
@@ -526,6 +531,31 @@ TEST(bad_mappings_are_refused_with_the_field_named)
 		expect(400, "POST", MAPPINGS, body.at);
 		says(fields[i][0]);
 	}
+}
+
+/* What was stored before its host was judged so strictly must hinder nobody, and can be mended. */
+TEST(a_stored_host_that_would_be_refused_today_hinders_nothing)
+{
+	struct mappings_owner owner = {STR(FAKE_REGION), STR(FAKE_ID)};
+	struct state_actor actor = {STR("Administrator"), STR("127.0.0.1")};
+	struct mapping_row row = {.virtual_host = STR("a..b"),
+				  .virtual_port = STR("80"),
+				  .local_host = STR(".c"),
+				  .local_port = STR("80"),
+				  .protocol = STR("HTTP"),
+				  .backend_type = STR("hana"),
+				  .authentication_mode = STR("NONE")};
+	struct err err;
+
+	assert_ok(mappings_add(((struct database *)*state)->store, &actor, owner, &row, &err),
+		  &err);
+	expect(201, "POST", MAPPINGS, MAPPING); /* publishes all of them, as a start does */
+	expect(200, "GET", MAPPINGS "/a..b:80", "");
+	says("\"localHost\":\".c\"");
+	expect(204, "PUT", MAPPINGS "/a..b:80",
+	       "{\"localHost\":\"c\",\"localPort\":80,\"protocol\":\"HTTP\","
+	       "\"backendType\":\"hana\"}");
+	expect(204, "DELETE", MAPPINGS "/a..b:80", "");
 }
 
 TEST(resources_have_the_originals_defaults_and_encoding)
@@ -777,6 +807,7 @@ int main(void)
 		READY(automatic_renewal_is_shown_switched_and_tried_now),
 		READY(a_mapping_is_created_read_changed_and_deleted),
 		READY(bad_mappings_are_refused_with_the_field_named),
+		READY(a_stored_host_that_would_be_refused_today_hinders_nothing),
 		READY(resources_have_the_originals_defaults_and_encoding),
 		READY(resources_that_could_never_match_are_refused),
 		READY(a_change_is_in_force_at_once),

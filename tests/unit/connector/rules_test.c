@@ -68,6 +68,12 @@ TEST(a_bad_mapping_names_its_field)
 		{"{\"protocol\":\"HTTP\",\"backendType\":\"hana\",\"localHost\":\"h\","
 		 "\"localPort\":\"1\",\"virtualHost\":\"a/b\",\"virtualPort\":1}",
 		 "virtualHost 'a/b'"},
+		{"{\"protocol\":\"HTTP\",\"backendType\":\"hana\",\"localHost\":\"a..b\","
+		 "\"localPort\":\"1\"}",
+		 "localHost 'a..b' is not valid: neither a host's name"},
+		{"{\"protocol\":\"HTTP\",\"backendType\":\"hana\",\"localHost\":\"h\","
+		 "\"localPort\":\"1\",\"virtualHost\":\"a-\",\"virtualPort\":1}",
+		 "virtualHost 'a-' is not valid: neither a host's name"},
 		{"{\"protocol\":\"TCP\",\"backendType\":\"hana\",\"localHost\":\"h\","
 		 "\"localPort\":\"9-1\"}",
 		 "localPort '9-1'"},
@@ -78,6 +84,25 @@ TEST(a_bad_mapping_names_its_field)
 		struct err err;
 		assert_err(rules_read_mapping(arena, json(rows[i].text), &row, &err), &err,
 			   ERR_CONFIG, rows[i].says);
+	}
+}
+
+TEST(hosts_as_systems_have_them_are_taken)
+{
+	static const char *const hosts[] = {"ERP_dev.corp.", "fe80::1", "10.0.0.1", "4711"};
+
+	for (size_t i = 0; i < COUNT(hosts); i++) {
+		AUTO_BUF struct buf text = BUF(KIB(1));
+		struct mapping_row row = {0};
+		struct err err;
+		buf_addf(&text,
+			 "{\"protocol\":\"HTTP\",\"backendType\":\"hana\",\"localHost\":\"%s\","
+			 "\"localPort\":\"1\",\"virtualHost\":\"%s\",\"virtualPort\":1}",
+			 hosts[i], hosts[i]);
+		buf_add_c(&text, '\0');
+		assert_ok(rules_read_mapping(arena, json(text.at), &row, &err), &err);
+		assert_str(row.local_host, hosts[i]);
+		assert_str(row.virtual_host, hosts[i]);
 	}
 }
 
@@ -156,6 +181,7 @@ TEST(members_that_nobody_knows_are_named)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(a_mapping_is_read_with_its_defaults, start, stop),
 	cmocka_unit_test_setup_teardown(a_bad_mapping_names_its_field, start, stop),
+	cmocka_unit_test_setup_teardown(hosts_as_systems_have_them_are_taken, start, stop),
 	cmocka_unit_test_setup_teardown(what_was_written_is_read_the_same, start, stop),
 	cmocka_unit_test_setup_teardown(a_resource_is_judged_by_the_protocol_of_its_mapping, start,
 					stop),

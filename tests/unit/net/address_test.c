@@ -53,6 +53,59 @@ TEST(literals_are_parsed_and_written_back)
 	assert_false(address_parse(STR(""), 80, &a));
 }
 
+TEST(names_and_addresses_of_hosts_are_told_from_what_is_none)
+{
+#define LABEL_63 "a23456789012345678901234567890123456789012345678901234567890123"
+#define NAME_253                                                                                   \
+	LABEL_63 "." LABEL_63 "." LABEL_63 "."                                                     \
+		 "b234567890123456789012345678901234567890123456789012345678901"
+	static const struct str good[] = {
+		STR("a"),       STR("erp.virtual"), STR("ERP-1.Corp"),      STR("a--b"),
+		STR("erp_dev"), STR("_sap._tcp.x"), STR("3com.example"),    STR("4711"),
+		STR("1.2.3"),   STR("1.2.3.4.5"),   STR("xn--grn-hoa.x"),   STR("erp.corp."),
+		STR(LABEL_63),  STR(NAME_253),      STR(NAME_253 "."),      STR("10.0.0.1"),
+		STR("::1"),     STR("FE80::A"),     STR("::ffff:10.0.0.1"),
+	};
+	static const struct str bad[] = {
+		STR(""),
+		STR("."),
+		STR(".."),
+		STR("a..b"),
+		STR(".a"),
+		STR("a.."),
+		STR("-a"),
+		STR("a-"),
+		STR("x.-a.y"),
+		STR("x.a-.y"),
+		STR("a b"),
+		STR("a/b"),
+		STR("*.corp"),
+		STR("a:80"),
+		STR("[::1]"),
+		STR("fe80::1%eth0"),
+		STR("1::2::3"),
+		STR("300.1.1.1"),
+		STR("1.2.3.256"),
+		STR("1.2.3.4."),
+		STR("gr\xc3\xbcn.x"),
+		STR("a\0b"),
+		STR("10.0.0.1\0x"),
+		STR("a" LABEL_63),
+		STR("a" NAME_253),
+	};
+
+	for (size_t i = 0; i < COUNT(good); i++) {
+		if (!address_is_host(good[i])) {
+			fail_msg("\"%.*s\" was refused", STR_ARGS(good[i]));
+		}
+	}
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		if (address_is_host(bad[i])) {
+			fail_msg("\"%.*s\" was taken", STR_ARGS(bad[i]));
+		}
+	}
+}
+
 TEST(resolving_a_literal_needs_no_network)
 {
 	struct address found[ADDRESSES_MAX];
@@ -70,6 +123,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(host_and_port_are_split_with_and_without_brackets),
 	cmocka_unit_test(what_is_no_host_and_port_is_refused),
 	cmocka_unit_test(literals_are_parsed_and_written_back),
+	cmocka_unit_test(names_and_addresses_of_hosts_are_told_from_what_is_none),
 	cmocka_unit_test(resolving_a_literal_needs_no_network),
 };
 UNIT_MAIN(tests)
