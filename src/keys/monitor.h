@@ -35,6 +35,8 @@ struct monitor_settings {
 	bool log_json;
 };
 
+/* Whether nothing was made in the state folder yet: then a key may be made. */
+bool monitor_is_first_start(const char *state_dir);
 /* Runs until the server ends; returns the exit status of the program. */
 int monitor_run(const struct monitor_settings *settings);
 /* In the server: the control socket handed down, or -1 when this process is not a monitored one. */

@@ -54,16 +54,24 @@ static bool keyd_is_there(const char *path, struct err *err)
 	       err_set(err, ERR_CONFIG, "the key process %s is no file (keyd.path)", path);
 }
 
-bool monitor_prepare(const struct monitor_settings *s, int *master, struct err *err)
+bool monitor_is_first_start(const char *state_dir)
 {
 	AUTO_BUF struct buf folder = BUF(PATH_MAX);
 	struct stat st;
+
+	buf_addf(&folder, "%s/keyd", state_dir);
+	return !buf_failed(&folder) && stat(folder.at, &st) != 0;
+}
+
+bool monitor_prepare(const struct monitor_settings *s, int *master, struct err *err)
+{
+	AUTO_BUF struct buf folder = BUF(PATH_MAX);
 
 	buf_addf(&folder, "%s/keyd", s->state_dir);
 	if (buf_failed(&folder)) {
 		return err_set(err, ERR_CONFIG, "the name of the state folder is too long");
 	}
-	bool first_start = stat(folder.at, &st) != 0;
+	bool first_start = monitor_is_first_start(s->state_dir);
 	if (!keyd_is_there(s->keyd_path, err)) {
 		return false;
 	}

@@ -76,27 +76,48 @@ static void on_ready(struct loop_io *io, unsigned ready)
 	}
 }
 
-static bool bind_and_listen(int fd, const struct address *a, bool shared, const char *where,
-			    struct err *err)
+static bool cannot_bind(const char *where, struct err *err)
 {
+	switch (errno) {
+	case EADDRINUSE:
+		return err_set(err, ERR_CONFIG,
+			       "cannot listen on %s: another program does (ss -ltnp names it): end "
+			       "it, or set another address",
+			       where);
+	case EADDRNOTAVAIL:
+		return err_set(err, ERR_CONFIG,
+			       "cannot listen on %s: this machine does not have that address (ip "
+			       "address names those it has): set one of them, or 0.0.0.0 or [::]",
+			       where);
+	case EACCES:
+		return err_set(err, ERR_CONFIG,
+			       "cannot listen on %s: this user may not use that port: set one from "
+			       "1024 on, or give the program CAP_NET_BIND_SERVICE",
+			       where);
+	default:
+		return err_errno(err, ERR_CONFIG, "cannot listen on %s", where);
+	}
+}
+
+static bool bind_to(const struct address *a, bool shared, const char *where, int *out,
+		    struct err *err)
+{
+	int family = ((const struct sockaddr *)(const void *)a->bytes)->sa_family;
+	AUTO_FD int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int on = 1;
+
+	if (fd < 0) {
+		return err_errno(err, ERR_SYSTEM, "cannot listen on %s", where);
+	}
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) {
 		return err_errno(err, ERR_SYSTEM, "cannot share %s", where);
 	}
 	if (bind(fd, (const void *)a->bytes, a->len) != 0) {
-		if (errno == EADDRINUSE) {
-			return err_set(err, ERR_CONFIG,
-				       "cannot listen on %s: another program does (ss -ltnp names "
-				       "it): end it, or set another address",
-				       where);
-		}
-		return err_errno(err, ERR_CONFIG, "cannot listen on %s", where);
+		return cannot_bind(where, err);
 	}
-	if (listen(fd, LISTENER_BACKLOG) != 0) {
-		return err_errno(err, ERR_SYSTEM, "cannot listen on %s", where);
-	}
+	*out = TAKE_FD(fd);
 	return true;
 }
 
@@ -130,13 +151,14 @@ bool listener_open(struct loop *loop, const char *where, bool shared, listener_f
 	if (!parse_where(where, &a, err)) {
 		return false;
 	}
-	int family = ((const struct sockaddr *)(const void *)a.bytes)->sa_family;
-	AUTO_FD int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0) {
-		return err_errno(err, ERR_SYSTEM, "cannot listen on %s", where);
-	}
-	if (!bind_and_listen(fd, &a, shared, where, err)) {
+	AUTO_FD int fd = -1;
+	if (!bind_to(&a, shared, where, &fd, err)) {
 		return false;
+	}
+	if (listen(fd, LISTENER_BACKLOG) != 0) { /* of two that bound it, one is told so here */
+		return errno == EADDRINUSE
+			       ? cannot_bind(where, err)
+			       : err_errno(err, ERR_SYSTEM, "cannot listen on %s", where);
 	}
 	struct listener *l = NEW(struct listener);
 	l->loop = loop;
@@ -146,6 +168,14 @@ bool listener_open(struct loop *loop, const char *where, bool shared, listener_f
 	loop_io_set(loop, &l->io, l->fd, LOOP_READ, on_ready);
 	*out = l;
 	return true;
+}
+
+bool listener_check(const char *where, bool shared, bool binds, struct err *err)
+{
+	AUTO_FD int fd = -1;
+	struct address a;
+
+	return parse_where(where, &a, err) && (!binds || bind_to(&a, shared, where, &fd, err));
 }
 
 static void free_listener(struct loop_task *task)

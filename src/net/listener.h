@@ -21,6 +21,12 @@ enum {
  */
 NODISCARD bool listener_open(struct loop *l, const char *where, bool shared, listener_fn *fn,
 			     void *user, struct listener **out, struct err *err);
+/*
+ * Whether listener_open() would take `where`; with `binds` also whether this machine lets it, now:
+ * the address is bound and given back, and nothing is accepted. For a program that wants to know
+ * before it makes what stays.
+ */
+NODISCARD bool listener_check(const char *where, bool shared, bool binds, struct err *err);
 void listener_close(struct listener *l); /* takes NULL */
 /* Hands over the connections that wait in the queue, then closes: a plain close resets them. */
 void listener_finish(struct listener *l);

@@ -456,6 +456,22 @@ static int serve(struct cloud *c, int control)
 	return status;
 }
 
+static bool check_addresses(const struct cloud *c, const struct daemon_place *place,
+			    struct err *err)
+{
+	const struct cloud_options *o = &c->options;
+	const char *tls = cloud_tls_address(o);
+	const struct daemon_address rows[] = {
+		{"listen.proxy", o->listen_proxy, .shared = true, .off = !has_role(c, "relay")},
+		{"listen.tls", tls, .shared = true, .off = tls == NULL},
+		{"listen.tunnel", o->listen_tunnel},
+		{"listen.console", o->listen_console, .off = !has_role(c, "control")},
+		{"listen.metrics", o->listen_metrics},
+	};
+
+	return daemon_check_addresses(place, rows, COUNT(rows), err);
+}
+
 int main(int argc, char **argv)
 {
 	struct cloud c = {.host = "relay", .monitor = getppid(), .argc = argc, .argv = argv};
@@ -476,7 +492,9 @@ int main(int argc, char **argv)
 		status = daemon_failed(&err);
 	} else if (outcome == OPTIONS_READ) {
 		int control = monitor_control_fd();
-		status = control < 0 ? daemon_monitor(&place, argv) : serve(&c, control);
+		status = control >= 0                        ? serve(&c, control)
+			 : check_addresses(&c, &place, &err) ? daemon_monitor(&place, argv)
+							     : daemon_failed(&err);
 	}
 	options_fini(cloud_option_table, &c.options);
 	return status;

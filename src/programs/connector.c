@@ -447,6 +447,18 @@ static int serve(struct connector *c, int control)
 	return status;
 }
 
+static bool check_addresses(const struct connector *c, const struct daemon_place *place,
+			    struct err *err)
+{
+	const struct connector_options *o = &c->options;
+	const struct daemon_address rows[] = {
+		{"listen.admin", o->listen_admin},
+		{"listen.metrics", o->listen_metrics, .off = !o->listen_metrics},
+	};
+
+	return daemon_check_addresses(place, rows, COUNT(rows), err);
+}
+
 int main(int argc, char **argv)
 {
 	struct connector c = {.monitor = getppid(), .argc = argc, .argv = argv};
@@ -468,7 +480,9 @@ int main(int argc, char **argv)
 		status = daemon_failed(&err);
 	} else if (outcome == OPTIONS_READ) {
 		int control = monitor_control_fd();
-		status = control < 0 ? daemon_monitor(&place, argv) : serve(&c, control);
+		status = control >= 0                        ? serve(&c, control)
+			 : check_addresses(&c, &place, &err) ? daemon_monitor(&place, argv)
+							     : daemon_failed(&err);
 	}
 	options_fini(connector_option_table, &c.options);
 	return status;

@@ -19,6 +19,7 @@
 #include "crypto/memory.h"
 #include "keys/monitor.h"
 #include "keys/sandbox.h"
+#include "net/listener.h"
 
 enum {
 	READABLE_MAX = 64,
@@ -78,6 +79,20 @@ int daemon_failed(const struct err *err)
 }
 
 /* ---- monitor ---- */
+
+bool daemon_check_addresses(const struct daemon_place *p, const struct daemon_address *rows,
+			    size_t n, struct err *err)
+{
+	bool binds = monitor_is_first_start(p->state_dir);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *where = rows[i].where ? rows[i].where : "";
+		if (!rows[i].off && !listener_check(where, rows[i].shared, binds, err)) {
+			return err_wrap(err, "%s", rows[i].option);
+		}
+	}
+	return true;
+}
 
 int daemon_monitor(const struct daemon_place *p, char **argv)
 {

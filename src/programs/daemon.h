@@ -33,6 +33,18 @@ NODISCARD bool daemon_check_log(const struct daemon_place *p, struct err *err);
 NODISCARD bool daemon_log(const struct daemon_place *p, struct err *err);
 /* After a reload: names the settings that wait for a restart. */
 void daemon_log_reload(const struct buf *waiting);
+/*
+ * In the first process: addresses to listen on, judged before anything is made. At the first start
+ * they are also tried on this machine; later the listeners themselves tell, since a server whose
+ * monitor was killed may still be leaving.
+ */
+struct daemon_address {
+	const char *option, *where;
+	bool shared; /* as listener_open() will have it */
+	bool off;    /* not listened on */
+};
+NODISCARD bool daemon_check_addresses(const struct daemon_place *p,
+				      const struct daemon_address *rows, size_t n, struct err *err);
 /* The first process: runs the monitor, returns the exit status. */
 int daemon_monitor(const struct daemon_place *p, char **argv);
 /* In the server, before its first thread: signals blocked, sandbox entered. */

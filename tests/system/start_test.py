@@ -38,7 +38,8 @@ class Place:
     def ready(self):
         """Starts it, waits until it serves, and stops it: state and key are there then."""
         program = self.program().start()
-        wait_for(lambda: " ready" in program.log(), f"{self.kind} ready")
+        wait_for(lambda: " ready" in program.log() or not program.running(), f"{self.kind} ready")
+        expect(" ready" in program.log(), f"{self.kind} ended: {program.log()}")
         equal(program.stop(), 0, "exit status")
 
     def files(self):
@@ -49,6 +50,10 @@ class Place:
                     with open(os.path.join(path, name), "rb") as f:
                         out[os.path.join(path, name)] = f.read()
         return out
+
+    def made_nothing(self):
+        expect(not os.path.exists(self.state), "the state folder was made")
+        expect(not os.path.exists(self.key), "a master key was made")
 
     def refuses(self, program, *words, status=2):
         """It ends by itself with the status, and its log has all the words."""
@@ -140,14 +145,35 @@ def case_master_key_in_state(world):
 
 
 def case_port_taken(world):
-    """a port that is taken is named with its address"""
+    """a port that is taken is named with its address, at the first start before anything is made"""
     for kind in PROGRAMS:
         place = Place(world, kind)
-        for name, port in place.ports.items():
-            with socket.socket() as other:
-                other.bind(("127.0.0.1", port))
-                other.listen()
-                place.refuses(place.program(), f"127.0.0.1:{port}", "another program does")
+
+        def refused(*words):
+            for name, port in place.ports.items():
+                with socket.socket() as other:
+                    other.bind(("127.0.0.1", port))
+                    other.listen()
+                    place.refuses(place.program(), f"127.0.0.1:{port}", "another program does",
+                                  *[word.format(name) for word in words])
+        refused("listen.{}: ")
+        place.made_nothing()
+        place.ready()
+        refused()
+
+
+def case_bad_address(world):
+    """an address that is none, or that this machine has not, is named with its option before anything is made"""
+    for kind in PROGRAMS:
+        place = Place(world, kind)
+        for name in [*place.ports, *(["tls"] if kind == "cloud" else [])]:
+            for where, step in (("localhost:8443", "give an IP address and a port"),
+                                ("127.0.0.1:70000", "give an IP address and a port"),
+                                ("192.0.2.1:8443", "this machine does not have that address")):
+                place.refuses(place.program(**{"listen_" + name: where}), f"listen.{name}: ", where, step)
+        place.made_nothing()
+        place.ready()
+        place.refuses(place.program(listen_metrics="127.0.0.1"), "listen.metrics: ", "give an IP address and a port")
 
 
 def case_bad_options(world):

@@ -106,6 +106,36 @@ TEST(two_loops_share_an_address_and_strangers_are_told_that_it_is_taken)
 	loop_free(l);
 }
 
+TEST(an_address_can_be_tried_without_keeping_it)
+{
+	struct loop *l = NULL;
+	struct listener *a = NULL;
+	struct err err;
+	char where[32];
+
+	assert_ok(loop_new(&l, &err), &err);
+	assert_ok(listener_open(l, "127.0.0.1:0", true, on_connection, NULL, &a, &err), &err);
+	snprintf(where, sizeof(where), "127.0.0.1:%u", listener_port(a));
+	assert_err(listener_check(where, false, true, &err), &err, ERR_CONFIG,
+		   "another program does");
+	assert_ok(listener_check(where, true, true, &err), &err);
+	assert_ok(listener_check(where, false, false, &err), &err);
+	assert_ok(listener_check("127.0.0.1:0", false, true, &err), &err);
+	listener_close(a);
+	loop_free(l);
+}
+
+TEST(an_address_of_another_machine_is_refused_with_the_next_step)
+{
+	struct err err;
+
+	assert_ok(listener_check("192.0.2.1:80", false, false, &err), &err);
+	assert_err(listener_check("192.0.2.1:0", false, true, &err), &err, ERR_CONFIG,
+		   "this machine does not have that address");
+	assert_err(listener_check("127.0.0.1:70000", false, false, &err), &err, ERR_CONFIG,
+		   "is no address to listen on");
+}
+
 TEST(an_address_that_makes_no_sense_is_refused_with_an_example)
 {
 	const char *bad[] = {"", "20003", "localhost:80", "127.0.0.1", "127.0.0.1:70000", "::1"};
@@ -155,6 +185,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_connection_is_handed_over_ready_for_use),
 	cmocka_unit_test(finishing_hands_over_who_waits_in_the_queue),
 	cmocka_unit_test(two_loops_share_an_address_and_strangers_are_told_that_it_is_taken),
+	cmocka_unit_test(an_address_can_be_tried_without_keeping_it),
+	cmocka_unit_test(an_address_of_another_machine_is_refused_with_the_next_step),
 	cmocka_unit_test(an_address_that_makes_no_sense_is_refused_with_an_example),
 	cmocka_unit_test(accepting_pauses_without_descriptors_and_goes_on_later),
 };
