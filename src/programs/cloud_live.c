@@ -39,9 +39,9 @@ struct daemon_place cloud_place(const struct cloud_options *o)
 
 const char *cloud_tls_address(const struct cloud_options *o)
 {
-	bool is_open = strcmp(o->listen_tls, "off") != 0 && strcmp(o->role, "control") != 0;
+	bool is_open = o->listen_tls && strcmp(o->listen_tls, "off") != 0;
 
-	return is_open ? o->listen_tls : NULL;
+	return is_open && strcmp(o->role, "control") != 0 ? o->listen_tls : NULL;
 }
 
 void cloud_relay_host(const struct cloud_options *o, char into[static CLOUD_RELAY_HOST_MAX])
@@ -92,19 +92,20 @@ static bool check_connections(const struct cloud_options *o, struct err *err)
 bool cloud_check(const struct cloud_options *o, struct err *err)
 {
 	static const char *const roles[] = {"all", "control"};
+	struct str role = str_of(o->role), expired = str_of(o->expired_tunnels);
 
-	if (strcmp(o->role, "relay") == 0) {
+	if (str_eq(role, STR("relay"))) {
 		return err_set(
 			err, ERR_CONFIG,
 			"role relay is not there yet: a relay without the CA's keys cannot get "
 			"its listener's certificate. Run role all on each node, with one "
 			"database and one master key");
 	}
-	if (strcmp(o->expired_tunnels, "stay") != 0 && strcmp(o->expired_tunnels, "drain") != 0) {
+	if (!str_eq(expired, STR("stay")) && !str_eq(expired, STR("drain"))) {
 		return err_set(err, ERR_CONFIG, "certificate.expired.tunnels: stay or drain");
 	}
 	for (size_t i = 0; i < COUNT(roles); i++) {
-		if (strcmp(o->role, roles[i]) == 0) {
+		if (str_eq(role, str_of(roles[i]))) {
 			return check_relay_host(o, err) && check_connections(o, err) &&
 			       daemon_check_names(o->server_names, err);
 		}

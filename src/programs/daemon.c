@@ -31,12 +31,17 @@ static bool level_of(const char *text, enum log_level *out)
 	static const char *const names[] = {"error", "warning", "info", "debug"};
 
 	for (size_t i = 0; i < COUNT(names); i++) {
-		if (strcmp(text, names[i]) == 0) {
+		if (str_eq(str_of(text), str_of(names[i]))) {
 			*out = (enum log_level)i;
 			return true;
 		}
 	}
 	return false;
+}
+
+static bool is_json(const struct daemon_place *p)
+{
+	return str_eq(str_of(p->log_format), STR("json"));
 }
 
 bool daemon_check_log(const struct daemon_place *p, struct err *err)
@@ -46,7 +51,7 @@ bool daemon_check_log(const struct daemon_place *p, struct err *err)
 	if (!level_of(p->log_level, &level)) {
 		return err_set(err, ERR_CONFIG, "log.level: error, warning, info or debug");
 	}
-	return strcmp(p->log_format, "json") == 0 || strcmp(p->log_format, "text") == 0 ||
+	return is_json(p) || str_eq(str_of(p->log_format), STR("text")) ||
 	       err_set(err, ERR_CONFIG, "log.format: text or json");
 }
 
@@ -58,7 +63,7 @@ bool daemon_log(const struct daemon_place *p, struct err *err)
 		return false;
 	}
 	(void)level_of(p->log_level, &level);
-	log_setup(level, strcmp(p->log_format, "json") == 0, p->name);
+	log_setup(level, is_json(p), p->name);
 	return true;
 }
 
@@ -118,7 +123,7 @@ int daemon_monitor(const struct daemon_place *p, char **argv)
 		.classes = p->key_classes,
 		.server_argv = argv,
 		.log_level = level,
-		.log_json = strcmp(p->log_format, "json") == 0,
+		.log_json = is_json(p),
 	};
 	return monitor_run(&settings);
 }

@@ -122,6 +122,7 @@ def case_reload_restart(world):
 def case_reload_bad(world):
     """SIGHUP: a bad file is refused whole, and the old settings stay"""
     for text in ("token.validity = 88s\nno.such.key = 1\n", "token.validity = 88s\nlog.level = loud\n",
+                 "token.validity = 88s\nlog.format =\n", "token.validity = 88s\ncertificate.expired.tunnels =\n",
                  "token.validity = 88s\ntoken.validity = 5\n", "token.validity = 88s\nrole = relay\n",
                  "token.validity = 88s\ncertificate.validity = 1s\n",
                  "token.validity = 88s\nwebhook.url = http://elsewhere.example/\n"):

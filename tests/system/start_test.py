@@ -184,6 +184,8 @@ def case_bad_options(world):
         place.refuses(place.program("--drain-timeout", "30"), "drain", "30")
         place.refuses(place.program("--log-level", "loud"), "log.level")
         place.refuses(place.program("stray"), "stray")
+        for name in ("log.level", "log.format", *(["role", "certificate.expired.tunnels"] if kind == "cloud" else [])):
+            place.refuses(place.program(f"--{name.replace('.', '-')}="), name + ": ")
         expect(not os.path.exists(place.state), "the state folder was made")
 
 
