@@ -20,7 +20,7 @@ class Place:
         self.state, self.key_folder = (os.path.join(self.folder, name) for name in ("state", "key"))
         os.mkdir(self.key_folder)
         self.key = os.path.join(self.key_folder, "master.key")
-        names = ("console", "tunnel", "proxy", "metrics") if kind == "cloud" else ("admin", "metrics")
+        names = ("console", "tunnel", "proxy", "tls", "metrics") if kind == "cloud" else ("admin", "metrics")
         self.ports = dict(zip(names, free_ports(len(names))))
 
     def settings(self):
