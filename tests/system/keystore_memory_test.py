@@ -6,7 +6,7 @@ As in memory_test.py, every scan first runs over something that holds every patt
 import base64
 import os
 
-from memory_test import control, dump, openssl, patterns, windows
+from memory_test import WINDOW, control, dump, openssl, patterns, windows
 from stage import equal, expect
 from tenant import Tenant, b64, scene as tenant_scene
 from world import ADMIN
@@ -42,10 +42,11 @@ def wanted_of(path, password, kind):
     """The forms of memory_test.py, the file in the form of a body's member, and the DER form's secret part."""
     pem = read(path + ".key")
     start = int(len(pem) * FIRST_SECRET[kind]) // 3 * 3
+    lines = [line for line in pem.splitlines() if b"-----" not in line]  # the second of EC's three is of the scalar
     der = openssl("pkey", "-in", path + ".key", "-outform", "DER")
     return (patterns(path + ".key", password) + [("password, base64", b64(password.encode()).encode())] +
             windows("pem, base64", base64.b64encode(pem[start:start + 60])) +
-            windows("pem", pem[start:start + 30].split(b"\n")[0].ljust(16, b"\n")[:16]) +
+            windows("pem", lines[len(lines) // 2][:WINDOW]) +
             windows("der", der[36:68] if kind == "ec" else der[len(der) // 2:][:64]))  # of EC the scalar, then it is public
 
 
