@@ -17,6 +17,7 @@ from world import ADMIN, CLOUD
 
 DATABASES = ("sqlite", "postgresql")
 KILLS, AT_ONCE = 50, 64
+REPEATS = 4  # KEYS_REPEATS: a call whose key process dies that often is answered by the next one
 
 
 def equal(seen, wanted, what="answer"):
@@ -314,23 +315,29 @@ class Dialers:
     """Threads that shake hands without a pause, each with a certificate and a full handshake."""
 
     def __init__(self, world):
-        self.world, self.done, self.failures = world, 0, []
+        self.world, self.done, self.failures = world, [0] * AT_ONCE, []
         self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self.work, daemon=True) for _ in range(AT_ONCE)]
+        self.threads = [threading.Thread(target=self.work, args=(i,), daemon=True) for i in range(AT_ONCE)]
         for thread in self.threads:
             thread.start()
 
-    def work(self):
+    def work(self, i):
         while not self.stopping.is_set():
             try:
                 standing = Standing(self.world, self.world.good)
                 if standing.get(token="x") == 407:  # judged by the relay: the handshake is complete on its side
-                    self.done += 1
+                    self.done[i] += 1
                 else:
                     self.failures.append("no answer")
                 standing.close()
             except OSError as why:
                 self.failures.append(f"{type(why).__name__}: {why}")
+
+    def let_all(self):
+        """Until each has shaken hands again: no handshake that is under way then began before."""
+        before = list(self.done)
+        wait_for(lambda: self.failures or all(now > then for now, then in zip(self.done, before)),
+                 "a handshake of each", 60)
 
     def stop(self):
         self.stopping.set()
@@ -355,17 +362,18 @@ def case_keyd(world):
     chance = random.Random(seed)
     dialers = Dialers(world)
     try:
-        for _ in range(KILLS):
+        for i in range(KILLS):
+            if i % REPEATS == 0:
+                dialers.let_all()  # more kills in one call would rightly lose it
             before = wait_for(lambda: keyd_of(world), "keyd", 30)
             os.kill(before, signal.SIGKILL)
             wait_for(lambda: keyd_of(world) not in (None, before), "another keyd", 30)
             time.sleep(chance.uniform(0, 0.4))  # in its start, before its first answer, in the middle of one
         enough = handshakes(world) + AT_ONCE
-        wait_for(lambda: handshakes(world) >= enough or dialers.failures, "handshakes going on", 30)
+        wait_for(lambda: handshakes(world) >= enough or dialers.failures, "handshakes going on", 60)
     finally:
         dialers.stop()
     equal(dialers.failures[:3], [], f"seed {seed}")
-    expect(dialers.done >= AT_ONCE, f"only {dialers.done} handshakes")
 
 
 def case_metrics(world):
