@@ -52,7 +52,7 @@ void crash_point(const char *name)
 	}
 	int fd = openat(dir, "crash-hit", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	char line[CRASH_NAME_MAX];
-	int len = snprintf(line, sizeof(line), "%s\n", name);
+	int len = snprintf(line, sizeof(line), "%s %d\n", name, (int)getpid());
 	(void)!write(fd, line, (size_t)len);
 	(void)kill(getpid(), SIGKILL);
 	_exit(137); /* where a sandbox does not let it */

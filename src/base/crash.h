@@ -5,7 +5,7 @@
  *
  * A test writes "name" or "name 3" (the third time) into the file "crash-at" of the program's
  * folder. The process that comes to that point renames the file to "crash-was", so that it happens
- * once, adds the name to "crash-hit" and is gone: no handler, no flush, no unlock.
+ * once, adds the name and its id to "crash-hit" and is gone: no handler, no flush, no unlock.
  *
  * `grep -rn CRASH_POINT src` lists them; tests/system/crash.py arms them.
  */

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 
-from crash import arm, hits, points_in_source
+from crash import arm, died, points_in_source
 from stage import Rest, equal, expect, wait_for
 from world import CLOUD
 
@@ -215,7 +215,7 @@ def case_killed_while_pruning(world):
         world.cloud.stop()
         arm(world, point)
         world.start_cloud()
-        wait_for(lambda: hits(world, point) > 0, f"{point}", 30)
+        wait_for(lambda: died(world, point, 0), f"{point}", 30)
         wait_for(lambda: world.console.call("GET", "/readyz").status == 200, "the cloud side again", 60)
 
         def pruned():

@@ -28,11 +28,23 @@ def arm(world, point):
     os.chmod(f.name, 0o666)
 
 
-def hits(world, point):
+def hit_by(world, point):
+    """The processes that came there, in order."""
     with contextlib.suppress(FileNotFoundError):
         with open(os.path.join(folder_of(world, point), "crash-hit"), encoding="utf-8") as f:
-            return f.read().split().count(point)
-    return 0
+            rows = [line.split() for line in f]
+        return [int(pid) for name, pid in rows if name == point]
+    return []
+
+
+def hits(world, point):
+    return len(hit_by(world, point))
+
+
+def died(world, point, before):
+    """Whether one more than `before` died there: who has only said so serves on for a moment, with its other threads."""
+    pids = hit_by(world, point)
+    return len(pids) > before and not lives(pids[-1])
 
 
 def attempt(fn):

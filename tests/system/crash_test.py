@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 
-from crash import arm, attempt, hits, lives, points_in_source
+from crash import arm, attempt, died, hits, lives, points_in_source
 from stage import Failure, equal, expect, wait_for
 from world import CLOUD
 
@@ -99,7 +99,7 @@ def crash_at(world, operation, point):
         world.admin.must("DELETE", world.subaccount_path(), wanted=(200, 204, 404))
     arm(world, point)
     attempt(lambda: {"enrol": enrol, "refresh": refresh, "renew": renew}[operation](world))
-    wait_for(lambda: hits(world, point) > before, f"{operation} coming to {point}", 60)
+    wait_for(lambda: died(world, point, before), f"{operation} coming to {point}", 60)
     finish(world)
     if operation != "enrol":  # a key that waits is used by the next try
         answer = wait_for(lambda: attempt(lambda: refresh(world)), "a refresh", 60)

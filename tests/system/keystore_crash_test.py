@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 
-from crash import arm, attempt, hits, lives, points_in_source
+from crash import arm, attempt, died, hits, lives, points_in_source
 from stage import Failure, equal, expect, wait_for
 from tenant import Tenant, b64, hexed, make_certificate, make_pkcs12, openssl, scene as tenant_scene
 from world import ADMIN, CLOUD, SANITIZER
@@ -372,7 +372,7 @@ def crash_at(world, name, point):
     seen, family = hits(world, point), world.cloud.family()
     arm(world, point)
     answer = attempt(lambda: operation.do(world))
-    wait_for(lambda: hits(world, point) > seen, f"{name} coming to {point}", 60)
+    wait_for(lambda: died(world, point, seen), f"{name} coming to {point}", 60)
     if point.startswith("monitor"):
         world.cloud.process.wait()
     come_back(world, family)
@@ -472,7 +472,7 @@ def case_new_key_unheard_of(world):
     before, point = state_of(world), "keyd.anchor.opened"
     arm(world, point)
     rotate(world)
-    wait_for(lambda: hits(world, point) > 0, f"the new key process coming to {point}", 60)
+    wait_for(lambda: died(world, point, 0), f"the new key process coming to {point}", 60)
     monitor, old = world.cloud.pid, set(victims(world).get("keyd", ()))
     for pid in old:
         with contextlib.suppress(ProcessLookupError):
