@@ -37,7 +37,7 @@ def hup(world, name, awaited):
     program = getattr(world, name)
     before = program.log(100000).count(awaited)
     os.kill(program.pid, signal.SIGHUP)
-    wait_for(lambda: program.log(100000).count(awaited) > before, f"\"{awaited}\" in the log of {name}", 20)
+    wait_for(lambda: program.log(100000).count(awaited) > before, f"\"{awaited}\" in the log of {name}", 60)
     return program.log(100000)
 
 
@@ -100,7 +100,7 @@ def case_reload_live(world):
     equal(world.token_answer().json()["expires_in"], 77, "the life of tokens")
     wait_for(lambda: served(world.ports.console) != before, "another certificate of the console")
     expect(b"other.example" in served(world.ports.console), "the new name is not in the certificate")
-    expect(b"other.example" in served(world.ports.tunnel), "nor in the tunnel listener's")
+    wait_for(lambda: b"other.example" in served(world.ports.tunnel), "the new name in the tunnel listener's")
     key = world.console.must("POST", f"{CLOUD}/subaccounts/{world.subaccount}/service-keys",
                              {"name": "after"}).json()["credentials"]
     equal(key["onpremise_proxy_host"], "proxy.example", "the proxy's host in a service key")
@@ -191,7 +191,7 @@ def case_denied_attempts(world):
             there = denied(world, name)
             return [w for w in rows if not any(r[0].startswith(w[0]) and w[1] in r[1] for r in there)]
         try:
-            wait_for(lambda: not missing(), f"the denied attempts of {name}", 20)
+            wait_for(lambda: not missing(), f"the denied attempts of {name}", 60)
         except Failure as late:
             raise Failure(f"{late}; missing {missing()} of {denied(world, name)}")
         expect(verified(world, name) > len(rows), "the chains are too short")
@@ -199,7 +199,7 @@ def case_denied_attempts(world):
            f"no reason: {denied(world, 'connector')}")
     changes = world.console.must("GET", f"{CLOUD}/audit?limit=1000").json()["items"]
     expect(any(r["what"] == "subaccount.create" for r in changes), f"no change is shown: {changes[:3]}")
-    with contextlib.closing(sqlite3.connect(world.state_file("connector"))) as db:
+    with contextlib.closing(sqlite3.connect(world.state_file("connector"), timeout=30)) as db:
         db.execute("UPDATE denied SET object = 'GET /public' WHERE n = 1")
         db.commit()
     try:

@@ -96,7 +96,7 @@ def case_refreshes_after_expiry(world):
     """refreshed after its end, by password and by authentication data, under load: no request fails"""
     path = f"/api/drawbridge/v1/subaccounts/{world.region}/{world.subaccount}"
     world.admin.must("PUT", path + "/renewal", {"enabled": False})
-    world.live.set(certificate_validity="5s")
+    world.live.set(certificate_validity="10s")  # in which a tunnel opens with it, also on a slow machine
     refresh(world, by_data=True)
     load = Steady(world)
     for by_data in (False, True):

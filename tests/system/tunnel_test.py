@@ -84,8 +84,7 @@ def case_second_installation_same_location(world):
     """another installation with the same location ID is refused with 409 and both facts are shown"""
     other = world.second_connector("")
     try:
-        state = wait_for(lambda: other.failure(), "the refusal being shown", 40)
-        expect("location" in state.lower(), f"the reason is not shown: {state}")
+        wait_for(lambda: "location" in other.failure().lower(), f"the refusal being shown ({other.failure()})", 60)
         equal(ProxyClient(world.ports.proxy, world.token()).get(world.url("/public/hello.txt")).status, 200,
               "the holder goes on")
     finally:
