@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import random
+import select
 import signal
 import socket
 import ssl
@@ -227,6 +228,8 @@ class ProxyClient:
         return fields
 
     def call(self, method, url, body=None, headers=None):
+        if self.connection is not None and self.was_closed():
+            self.close()
         if self.connection is None:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
         try:
@@ -243,13 +246,21 @@ class ProxyClient:
     def get(self, url, headers=None):
         return self.call("GET", url, headers=headers)
 
+    def was_closed(self):
+        """Whether the proxy ended the kept connection, as it may between two requests (RFC 9112, 9.3)."""
+        sock, ready = self.connection.sock, select.poll()
+        if sock is None:
+            return False
+        ready.register(sock, select.POLLIN)
+        return bool(ready.poll(0)) and sock.recv(1, socket.MSG_PEEK) == b""
+
     def close(self):
         if self.connection is not None:
             self.connection.close()
             self.connection = None
 
 
-def raw_exchange(port, data, seconds=10.0, close_write=False, tls=None):
+def raw_exchange(port, data, seconds=60.0, close_write=False, tls=None):
     """Sends bytes as they are and returns all that comes back until the peer closes or is silent."""
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as plain:
         s = tls.wrap_socket(plain, server_hostname="localhost") if tls else plain
