@@ -58,16 +58,35 @@ def only_on(database):
 
 
 GIVEN = set()
+SHARE = []  # the ports of this run, and the socket whose name keeps them
+
+
+def share_of_ports():
+    """A part of the ports below the ephemeral range that no other run on this machine draws from, as long as this
+    one lives: the name of a socket is taken for it. With more runs than parts, all of them.
+    """
+    parts = [range(first, first + 2500) for first in range(11000, 31000, 2500)]
+    for part in random.sample(parts, len(parts)):
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0drawbridge-test-ports-{part.start}")
+        except OSError:
+            name.close()
+            continue
+        return part, name
+    return range(11000, 31000), None
 
 
 def free_ports(n):
     """n ports that were free a moment ago, below the ephemeral range so that no client takes them, and none
     that was given before: who got it may not listen yet, or not any more and again later.
     """
+    if not SHARE:
+        SHARE.extend(share_of_ports())
     found, tried = [], 0
-    while len(found) < n and tried < 2000:
+    while len(found) < n and tried < 20000:
         tried += 1
-        port = random.randrange(11000, 31000)
+        port = random.choice(SHARE[0])
         if port in GIVEN:
             continue
         with socket.socket() as s:
@@ -77,6 +96,7 @@ def free_ports(n):
                 continue
         GIVEN.add(port)
         found.append(port)
+    expect(len(found) == n, f"no {n} free ports in {SHARE[0]}")
     return found
 
 
