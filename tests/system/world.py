@@ -202,11 +202,10 @@ class World:
         self.backend = self.started(Nginx(self.sub("nginx"), self.ports.backend))
 
     def server_pid(self, name):
-        """The server process of a daemon: the child that is not keyd."""
+        """The server process of a daemon, by its command line, which one that exits has no more."""
         program = getattr(self, name)
-        keyd = program.named("drawbridge-keyd")
-        rest = [pid for pid in program.family()[1:] if pid not in keyd]
-        return rest[0] if rest else None
+        found = [pid for pid in program.named("drawbridge-" + name) if pid != program.pid]
+        return found[0] if found else None
 
     def memory(self, name):
         """KiB resident of a daemon's server process: "cloud" or "connector"."""
