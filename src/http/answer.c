@@ -93,5 +93,10 @@ unsigned http_status_of(enum err_kind kind)
 
 void http_problem_err(struct http_call *call, const struct err *err)
 {
-	write_problem(call, http_status_of(err->kind), err->text);
+	unsigned status = http_status_of(err->kind);
+
+	write_problem(call, status, err->text);
+	if (status == 503) {
+		http_answer_field(call, "Retry-After", STR("1"));
+	}
 }

@@ -148,7 +148,7 @@ enum keys_outcome keys_exchange(struct keys_calls *c, int fd, const struct buf *
 	case PACKET_END:
 		return KEYS_CALL_BROKEN;
 	case PACKET_TIMEOUT:
-		(void)err_set(err, ERR_SYSTEM, "the key process gave no answer within %d s",
+		(void)err_set(err, ERR_STORE, "the key process gave no answer within %d s",
 			      KEYS_ANSWER_MS / 1000);
 		return KEYS_CALL_FAILED;
 	case PACKET_TOO_LONG:
@@ -184,6 +184,7 @@ enum keys_outcome keys_call(struct keys_calls *c, const struct buf *request, str
 		after = socket.set;
 		atomic_fetch_add(&c->repeated, tries < KEYS_REPEATS);
 	}
+	/* No 503: whoever asked this again would have it end again. */
 	(void)err_set(err, ERR_SYSTEM, "the key process ended %d times under %s: see its log",
 		      KEYS_REPEATS + 1, keys_operation_name((enum keys_operation)request->at[0]));
 	return KEYS_CALL_FAILED;

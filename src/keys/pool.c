@@ -107,7 +107,7 @@ static bool refuse(const struct keys_pool *p, struct err *err)
 			       "the key process is gone and the monitor too: start the program "
 			       "again");
 	}
-	return err_set(err, ERR_SYSTEM,
+	return err_set(err, ERR_STORE,
 		       p->alive > 0 ? "the key process is busy: no free socket in time"
 				    : "the key process did not come back in time: see its log");
 }

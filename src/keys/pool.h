@@ -21,8 +21,9 @@ struct keys_socket {
 NODISCARD bool keys_pool_new(int control_fd, msec_t wait, struct keys_pool **out, struct err *err);
 void keys_pool_free(struct keys_pool *p); /* takes NULL */
 /*
- * A socket of a set newer than `after` (0: any), waiting for it up to `wait`. ERR_SYSTEM when none
- * came: the text tells whether keyd is gone or only busy.
+ * A socket of a set newer than `after` (0: any), waiting for it up to `wait`. ERR_STORE when none
+ * came, since keyd is away for a while as a database can be (503): the text tells whether it is
+ * gone or only busy. ERR_SYSTEM when the monitor is gone too.
  */
 NODISCARD bool keys_pool_take(struct keys_pool *p, uint64_t after, msec_t wait,
 			      struct keys_socket *out, struct err *err);

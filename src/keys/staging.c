@@ -23,8 +23,7 @@ static bool ask(struct keys_stage *s, const struct buf *request, struct buf *ans
 		struct err *err)
 {
 	if (s->broken) {
-		return err_set(err, ERR_SYSTEM,
-			       "the key process ended under an upload: start over");
+		return err_set(err, ERR_STORE, "the key process ended under an upload: start over");
 	}
 	switch (keys_exchange(s->calls, s->socket.fd, request, answer, err)) {
 	case KEYS_CALL_OK:
@@ -34,8 +33,7 @@ static bool ask(struct keys_stage *s, const struct buf *request, struct buf *ans
 	case KEYS_CALL_BROKEN:
 		s->died = true;
 		s->broken = true;
-		return err_set(err, ERR_SYSTEM,
-			       "the key process ended under an upload: start over");
+		return err_set(err, ERR_STORE, "the key process ended under an upload: start over");
 	case KEYS_CALL_NOT_LOADED:
 		return keys_bad_answer(err);
 	case KEYS_CALL_FAILED:

@@ -46,7 +46,7 @@ bool cloud_check_master(struct cloud *c, struct err *err)
 	if (opened && str_eq(buf_str(&plain), STR(CHECK_PLAIN))) {
 		return true;
 	}
-	if (!opened && err->kind == ERR_SYSTEM) {
+	if (!opened && (err->kind == ERR_SYSTEM || err->kind == ERR_STORE)) {
 		return false; /* keyd died: that says nothing about the key */
 	}
 	return err_set(err, ERR_CONFIG,

@@ -19,6 +19,9 @@ static void refuse(struct http_call *call, unsigned status, const char *error, c
 	if (status == 401) {
 		http_answer_field(call, "WWW-Authenticate", STR("Basic realm=\"Drawbridge\""));
 	}
+	if (status == 503) {
+		http_answer_field(call, "Retry-After", STR("1"));
+	}
 	http_answer_field(call, "Cache-Control", STR("no-store"));
 	buf_reset(&call->out);
 	w = jsonw_to(&call->out);

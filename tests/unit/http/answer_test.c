@@ -36,6 +36,21 @@ TEST(a_program_may_have_its_own_form_of_errors)
 	fixture_end(&f);
 }
 
+TEST(what_is_away_for_a_while_says_when_to_come_again)
+{
+	struct fixture f;
+	fixture_start(&f, "", "");
+	struct err away = {.kind = ERR_STORE, .text = "the key process is busy"};
+	struct err broken = {.kind = ERR_SYSTEM, .text = "no memory"};
+	http_problem_err(&f.call, &broken);
+	assert_int_equal(f.call.status, 500);
+	assert_int_equal(fixture_answered(&f, "retry-after").len, 0);
+	http_problem_err(&f.call, &away);
+	assert_int_equal(f.call.status, 503);
+	assert_str(fixture_answered(&f, "retry-after"), "1");
+	fixture_end(&f);
+}
+
 TEST(a_field_cannot_split_the_answer)
 {
 	struct fixture f;
@@ -76,6 +91,7 @@ TEST(a_text_replaces_what_was_there)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_problem_names_title_status_and_detail),
 	cmocka_unit_test(a_program_may_have_its_own_form_of_errors),
+	cmocka_unit_test(what_is_away_for_a_while_says_when_to_come_again),
 	cmocka_unit_test(a_field_cannot_split_the_answer),
 	cmocka_unit_test(every_kind_of_error_has_a_status),
 	cmocka_unit_test(a_text_replaces_what_was_there),

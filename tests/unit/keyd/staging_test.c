@@ -204,9 +204,9 @@ TEST(a_stage_is_gone_with_its_keyd)
 
 	assert_ok(stage_file("pkcs12/openssl-modern.p12", "changeit", &s), &err);
 	restart_keyd();
-	assert_err(keys_stage_seal(s, 0, buf_str(&wrapped), &b, &sealed, &err), &err, ERR_SYSTEM,
+	assert_err(keys_stage_seal(s, 0, buf_str(&wrapped), &b, &sealed, &err), &err, ERR_STORE,
 		   "start over");
-	assert_err(keys_stage_seal(s, 0, buf_str(&wrapped), &b, &sealed, &err), &err, ERR_SYSTEM,
+	assert_err(keys_stage_seal(s, 0, buf_str(&wrapped), &b, &sealed, &err), &err, ERR_STORE,
 		   "start over");
 	assert_ok(stage_file("pkcs12/openssl-modern.p12", "changeit", &again), &err);
 }

@@ -41,7 +41,7 @@ TEST(a_pool_without_a_set_says_that_keyd_did_not_come)
 	struct keys_pool *p;
 
 	assert_ok(packet_pair(control, &err), &err);
-	assert_err(keys_pool_new(control[1], 20, &p, &err), &err, ERR_SYSTEM, "did not come back");
+	assert_err(keys_pool_new(control[1], 20, &p, &err), &err, ERR_STORE, "did not come back");
 	close_fd(control[0]);
 }
 
@@ -67,7 +67,7 @@ TEST(sockets_are_lent_one_by_one_and_come_back)
 	assert_ok(keys_pool_take(p, 0, SEC(10), &a, &err), &err);
 	assert_ok(keys_pool_take(p, 0, SEC(10), &b, &err), &err);
 	assert_int_not_equal(a.fd, b.fd);
-	assert_err(keys_pool_take(p, 0, 20, &c, &err), &err, ERR_SYSTEM, "busy");
+	assert_err(keys_pool_take(p, 0, 20, &c, &err), &err, ERR_STORE, "busy");
 	keys_pool_give(p, a, false);
 	assert_ok(keys_pool_take(p, 0, SEC(10), &c, &err), &err);
 	assert_int_equal(c.fd, a.fd);
@@ -89,7 +89,7 @@ TEST(after_a_break_only_a_newer_set_will_do)
 	assert_ok(keys_pool_new(control[1], SEC(10), &p, &err), &err);
 	assert_ok(keys_pool_take(p, 0, SEC(10), &a, &err), &err);
 	keys_pool_give(p, a, true);
-	assert_err(keys_pool_take(p, a.set, 20, &b, &err), &err, ERR_SYSTEM, "no free socket");
+	assert_err(keys_pool_take(p, a.set, 20, &b, &err), &err, ERR_STORE, "no free socket");
 	hand_over(control[0], fresh);
 	assert_ok(keys_pool_take(p, a.set, SEC(10), &b, &err), &err);
 	assert_int_equal(b.set, a.set + 1);

@@ -31,7 +31,7 @@ static bool local_is_up(struct err *err)
 {
 	atomic_fetch_add(&local_keys_calls, 1);
 	return !atomic_load(&local_keys_down) ||
-	       err_set(err, ERR_SYSTEM, "the key process does not answer");
+	       err_set(err, ERR_STORE, "the key process does not answer");
 }
 
 /* form 1, id 16, key 32 */

@@ -234,8 +234,10 @@ static void a_dead_key_process_changes_nothing(void **state)
 	assert_int_equal(keystore_put_certificate(k, &c, STR("b"), certificate("CN=B", &der), false,
 						  NULL, &err),
 			 KEYSTORE_FAILED);
+	assert_int_equal(keystore_status(KEYSTORE_FAILED, &err), 503);
 	struct str alias = STR("a");
 	assert_int_equal(keystore_delete(k, &c, &alias, 1, NULL, &err), KEYSTORE_FAILED);
+	assert_int_equal(keystore_status(KEYSTORE_FAILED, &err), 503);
 	atomic_store(&local_keys_down, false);
 	assert_string_equal(aliases_of(k, &here), "a");
 	assert_int_equal(generation_of(k), 1);
