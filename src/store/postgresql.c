@@ -22,6 +22,13 @@ enum {
 /* First half of the key of the advisory lock under which schemas change. */
 #define MIGRATION_LOCK "SELECT pg_advisory_xact_lock(68114311, 1)"
 
+/*
+ * Without a node that remembers what the inner side of a join gave: ours are looked up by their
+ * primary key, each once, and where rows have a history the planner takes them for repeated. It
+ * copied 10,000 versions for a list of 10,000 entries and never used one again.
+ */
+#define SESSION "SET lock_timeout = 10000; SET synchronous_commit = on; SET enable_memoize = off"
+
 static PGconn *handle(const struct db *db)
 {
 	return db->native;
@@ -139,7 +146,7 @@ static bool pg_connect(struct db *db, struct err *err)
 		db->native = NULL;
 		return false;
 	}
-	if (!pg_exec(db, "SET lock_timeout = 10000; SET synchronous_commit = on", err)) {
+	if (!pg_exec(db, SESSION, err)) {
 		pg_disconnect(db);
 		db->native = NULL;
 		return false;
