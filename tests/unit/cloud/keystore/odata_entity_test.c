@@ -130,7 +130,16 @@ TEST(a_report_tells_each_entry_its_status)
 	fixture_end(&f.base);
 }
 
-/* 10,000 entries must be written in 50 ms (a sanitized build gets more time). */
+static msec_t cpu_ms(void)
+{
+	struct timespec t;
+
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+	return (msec_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* 10,000 entries must be written in 50 ms (a sanitized build gets more time). Of the processor's
+ * time: others may have the machine meanwhile. */
 TEST(ten_thousand_entries_are_written_quickly)
 {
 	struct odata_fixture f;
@@ -140,11 +149,11 @@ TEST(ten_thousand_entries_are_written_quickly)
 
 	call->out = BUF(64 * 1024 * 1024);
 	assert_true(odata_writer_start(call, ODATA_ENTRIES, &o));
-	msec_t start = clock_now();
+	msec_t start = cpu_ms();
 	for (int i = 0; i < 10000; i++) {
 		odata_write(&o, &(struct odata_row){.entry = &e});
 	}
-	msec_t took = clock_now() - start;
+	msec_t took = cpu_ms() - start;
 	print_message("10,000 entries: %lld ms, %zu bytes\n", (long long)took, call->out.len);
 	assert_false(buf_failed(&call->out));
 	assert_true(took < SEC(10));
