@@ -39,6 +39,19 @@ static void exchange(struct relay *r, struct blocking *b, const char *answer)
 	(void)!blocking_send(b, str_of(answer), soon(), &err);
 }
 
+/* As a server without TLS does. What it reads has no line's end: it waits for none. */
+static void answer_a_hello(struct blocking *b, const char *answer)
+{
+	char bytes[4096];
+	size_t n = 0;
+	struct err err;
+
+	(void)!blocking_receive(b, bytes, sizeof(bytes), &n, soon(), &err);
+	(void)!blocking_send(b, str_of(answer), soon(), &err);
+	while (blocking_receive(b, bytes, sizeof(bytes), &n, soon(), &err) == BLOCKING_DATA) {
+	} /* until it goes, so that no reset overtakes the answer */
+}
+
 static void *serve(void *user)
 {
 	struct relay *r = user;
@@ -48,9 +61,10 @@ static void *serve(void *user)
 	if (r->connect != NULL) {
 		exchange(r, b, r->connect);
 	}
-	if (r->tls == NULL ? r->answer != NULL
-			   : blocking_start_tls(b, r->tls, NULL, soon(), &err)) {
+	if (r->tls != NULL && blocking_start_tls(b, r->tls, NULL, soon(), &err)) {
 		exchange(r, b, r->answer);
+	} else if (r->tls == NULL && r->answer != NULL) {
+		answer_a_hello(b, r->answer);
 	}
 	return NULL;
 }
