@@ -41,14 +41,17 @@ static inline void testcert_key(struct testcert *c, enum key_kind kind)
 	assert_true(key_new(buf_str(&c->spki), local_key_signer, c->local, &c->key, &err));
 }
 
-/* `issuer` NULL: a root. `signer` NULL: the issuer's own key. */
+/* `issuer` NULL: a root. A serial number that is not given is a random one. */
 static inline void testcert_issue(struct testcert *c, const struct testcert *issuer,
 				  struct issue_facts facts)
 {
+	static const uint8_t none[sizeof facts.serial] = {0};
 	struct err err = {0};
 	const struct testcert *by = issuer != NULL ? issuer : c;
 
-	random_bytes(facts.serial, sizeof facts.serial);
+	if (memcmp(facts.serial, none, sizeof facts.serial) == 0) {
+		random_bytes(facts.serial, sizeof facts.serial);
+	}
 	if (facts.not_after == 0) {
 		facts.not_before = clock_unix() - 3600;
 		facts.not_after = clock_unix() + 86400;
