@@ -12,12 +12,15 @@ struct listing {
 static void write_entry(struct jsonw *w, const struct audit_entry *e)
 {
 	AUTO_BUF struct buf at = BUF(64);
+	struct str node;
+	bool exports = store_is_exports(e->node, &node);
 
 	clock_add_rfc3339_ms(&at, e->at_ms);
 	jsonw_object(w);
 	jsonw_key_int(w, "n", e->n);
-	if (e->node.len > 0) {
-		jsonw_key_str(w, "node", e->node);
+	if (node.len > 0) {
+		jsonw_key_str(w, "node", node);
+		jsonw_key_text(w, "chain", exports ? "exports" : "denied");
 	}
 	jsonw_key_str(w, "at", buf_str(&at));
 	jsonw_key_str(w, "who", e->audit.who);

@@ -1,8 +1,9 @@
 #pragma once
 /*
- * Handlers' bodies for the audit, the same in both programs: pages of changes and of denied
- * attempts, newest first. Query: `limit` (1 to AUDIT_PAGE_MAX) and `after`, which is `next` of the
- * page before. Answers {"items":[…],"next":"…"|null}, or problem+json.
+ * Handlers' bodies for the audit, the same in both programs: pages of changes, and of denied
+ * attempts and exports in one order, newest first. Query: `limit` (1 to AUDIT_PAGE_MAX) and
+ * `after`, which is `next` of the page before. Answers {"items":[…],"next":"…"|null}, or
+ * problem+json.
  */
 #include "http/server.h"
 #include "store/store.h"

@@ -57,8 +57,9 @@ struct anchor_last {
 bool anchor_chain_is_fair(struct str chain);
 /* The chain of `kind` on a node: its name with "-" for each byte that is not fair, cut if too long.
  */
-#define ANCHOR_DENIED "denied:" /* the head of its denied attempts */
-#define ANCHOR_PRUNED "pruned:" /* the last of those that went by the retention's rule */
+#define ANCHOR_DENIED  "denied:"  /* the head of its denied attempts */
+#define ANCHOR_EXPORTS "exports:" /* the head of its exports */
+#define ANCHOR_PRUNED  "pruned:"  /* the last of those that went by the retention's rule */
 void anchor_chain_of(const char *kind, const char *node, char out[static ANCHOR_CHAIN_MAX + 1]);
 /* False when it is none. `line` is without its newline. */
 NODISCARD bool anchor_parse(struct str line, struct anchor_line *out);

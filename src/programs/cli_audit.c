@@ -37,12 +37,13 @@ static bool open_database(const char *named, struct store **out, struct err *err
 	return store_open_to_read(url, CONNECTIONS, out, err);
 }
 
-/* One node's chain of denied attempts, and what the anchor says of it. */
+/* One node's chain of denied attempts or of exports, and what the anchor says of it. */
 struct node {
 	struct denied_chain chain;
-	char denied[ANCHOR_CHAIN_MAX + 1], pruned[ANCHOR_CHAIN_MAX + 1]; /* its names there */
-	bool seen;                                                       /* it has a line */
-	int64_t pruned_n;                                                /* of the last one */
+	char head[ANCHOR_CHAIN_MAX + 1];   /* its name there */
+	char pruned[ANCHOR_CHAIN_MAX + 1]; /* the same of what is gone; exports: "" */
+	bool seen;                         /* it has a line */
+	int64_t pruned_n;                  /* of the last one */
 };
 
 struct comparison {
@@ -52,6 +53,18 @@ struct comparison {
 	size_t n_nodes;
 	int64_t pruned; /* rows that went, of all nodes */
 };
+
+static void name_node(struct node *node)
+{
+	struct str name;
+
+	if (store_is_exports(str_of(node->chain.node), &name)) {
+		anchor_chain_of(ANCHOR_EXPORTS, name.at, node->head);
+	} else {
+		anchor_chain_of(ANCHOR_DENIED, node->chain.node, node->head);
+		anchor_chain_of(ANCHOR_PRUNED, node->chain.node, node->pruned);
+	}
+}
 
 static bool read_nodes(struct comparison *c, struct err *err)
 {
@@ -64,8 +77,7 @@ static bool read_nodes(struct comparison *c, struct err *err)
 	for (size_t i = 0; i < c->n_nodes; i++) {
 		struct node *node = &c->nodes[i];
 		node->chain = chains[i];
-		anchor_chain_of(ANCHOR_DENIED, chains[i].node, node->denied);
-		anchor_chain_of(ANCHOR_PRUNED, chains[i].node, node->pruned);
+		name_node(node);
 		c->pruned += chains[i].pruned.n;
 	}
 	return true;
@@ -74,7 +86,7 @@ static bool read_nodes(struct comparison *c, struct err *err)
 static struct node *find_node(const struct comparison *c, struct str chain)
 {
 	for (size_t i = 0; i < c->n_nodes; i++) {
-		if (str_eq(chain, str_of(c->nodes[i].denied)) ||
+		if (str_eq(chain, str_of(c->nodes[i].head)) ||
 		    str_eq(chain, str_of(c->nodes[i].pruned))) {
 			return &c->nodes[i];
 		}
@@ -149,10 +161,11 @@ static bool compare_line(void *user, const struct anchor_line *line, struct err 
 {
 	struct comparison *c = user;
 	bool is_pruned = str_starts(line->chain, STR(ANCHOR_PRUNED));
-	bool is_denied = str_starts(line->chain, STR(ANCHOR_DENIED));
+	bool is_noted = str_starts(line->chain, STR(ANCHOR_DENIED)) ||
+			str_starts(line->chain, STR(ANCHOR_EXPORTS));
 	bool is_change = str_eq(line->chain, STR("audit"));
 
-	if (!is_pruned && !is_denied && !is_change) {
+	if (!is_pruned && !is_noted && !is_change) {
 		return true; /* of a newer program */
 	}
 	struct node *node = is_change ? NULL : find_node(c, line->chain);
@@ -181,7 +194,7 @@ static bool check_pruned(const struct comparison *c, struct err *err)
 				"%s: the rows up to %lld are missing, and the retention's "
 				"rule took those up to %lld: the beginning was cut off, or this "
 				"anchor is a copy from before",
-				node->denied, (long long)node->chain.pruned.n,
+				node->head, (long long)node->chain.pruned.n,
 				(long long)node->pruned_n);
 		}
 	}

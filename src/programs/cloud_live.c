@@ -101,6 +101,10 @@ bool cloud_check(const struct cloud_options *o, struct err *err)
 			"its listener's certificate. Run role all on each node, with one "
 			"database and one master key");
 	}
+	if (o->node_name != NULL && str_starts(str_of(o->node_name), STR(STORE_EXPORTS_PREFIX))) {
+		return err_set(err, ERR_CONFIG, "node.name must not begin with \"%s\"",
+			       STORE_EXPORTS_PREFIX);
+	}
 	if (!str_eq(expired, STR("stay")) && !str_eq(expired, STR("drain"))) {
 		return err_set(err, ERR_CONFIG, "certificate.expired.tunnels: stay or drain");
 	}

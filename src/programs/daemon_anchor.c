@@ -48,36 +48,44 @@ static bool note_beginning(const struct daemon_anchor *a, const char *denied, st
 	return keys_anchor(a->keys, str_of(name), gone.n, gone.hash, err);
 }
 
-static bool note_one(struct daemon_anchor *a, bool denied, const char *chain, struct err *err)
+static bool note_one(struct daemon_anchor *a, enum store_chain chain, const char *name,
+		     struct err *err)
 {
 	struct store_tip tip;
 
-	if (!store_tip(a->store, denied, &tip, err)) {
+	if (!store_tip(a->store, chain, &tip, err)) {
 		return false;
 	}
-	if (tip.n == 0 || tip.n == a->noted[denied]) {
+	if (tip.n == 0 || tip.n == a->noted[chain]) {
 		return true;
 	}
-	bool first = denied && a->noted[denied] == 0;
-	if ((first && !note_beginning(a, chain, err)) ||
-	    !keys_anchor(a->keys, str_of(chain), tip.n, tip.hash, err)) {
+	bool first = chain == STORE_DENIED && a->noted[chain] == 0;
+	if ((first && !note_beginning(a, name, err)) ||
+	    !keys_anchor(a->keys, str_of(name), tip.n, tip.hash, err)) {
 		return false;
 	}
-	a->noted[denied] = tip.n;
-	if (denied) {
-		anchor_pace_noted(&a->pace, clock_now());
-	}
+	a->noted[chain] = tip.n;
+	anchor_pace_noted(&a->pace[chain], clock_now());
 	return true;
+}
+
+/* Who reads without end, or is refused without end, drives them. */
+static bool note_paced(struct daemon_anchor *a, enum store_chain chain, const char *kind,
+		       struct err *err)
+{
+	char name[ANCHOR_CHAIN_MAX + 1];
+
+	anchor_chain_of(kind, store_node(a->store), name);
+	return !anchor_pace_may(&a->pace[chain], clock_now()) || note_one(a, chain, name, err);
 }
 
 static bool run(void *user, struct err *err)
 {
 	struct daemon_anchor *a = user;
-	char denied[ANCHOR_CHAIN_MAX + 1];
 
-	anchor_chain_of(ANCHOR_DENIED, store_node(a->store), denied);
-	return note_one(a, false, "audit", err) &&
-	       (!anchor_pace_may(&a->pace, clock_now()) || note_one(a, true, denied, err));
+	return note_one(a, STORE_CHANGES, "audit", err) &&
+	       note_paced(a, STORE_EXPORTS, ANCHOR_EXPORTS, err) &&
+	       note_paced(a, STORE_DENIED, ANCHOR_DENIED, err);
 }
 
 void daemon_anchor_start(struct daemon_anchor *a, struct store *store, struct keys_client *keys,

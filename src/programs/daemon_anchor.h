@@ -1,8 +1,9 @@
 #pragma once
 /*
  * Notes the heads of the audit at keyd (keys/anchor.h), at most once a second, after they moved: of
- * the changes as the chain "audit", of this node's denied attempts as "denied:{node}", those at the
- * pace of keys/anchor_pace.h. A database that was rolled back is said once, as an error in the log.
+ * the changes as the chain "audit", of this node's denied attempts as "denied:{node}" and of its
+ * exports as "exports:{node}", those two each at the pace of keys/anchor_pace.h. A database that
+ * was rolled back is said once, as an error in the log.
  */
 #include "keys/anchor_pace.h"
 #include "keys/entries.h"
@@ -14,8 +15,8 @@ struct daemon_anchor {
 	struct keys_client *keys;
 	struct rounds rounds;
 	/* The round's own. */
-	int64_t noted[2];        /* numbers at keyd: of the changes, of the denied attempts */
-	struct anchor_pace pace; /* of the denied attempts */
+	int64_t noted[STORE_CHAINS]; /* numbers at keyd */
+	struct anchor_pace pace[STORE_CHAINS];
 };
 
 /* All lent; until the jobs end. */

@@ -255,18 +255,44 @@ bool store_head(struct store *s, int64_t *n, struct err *err)
 	return accept_head(s, found, err);
 }
 
-static bool read_tip(struct db *db, bool denied, struct store_tip *out, struct err *err)
+/* ---- the chains of a node ---- */
+
+struct node_chain {
+	char node[sizeof(STORE_EXPORTS_PREFIX) + sizeof(((struct store *)0)->node)];
+};
+
+static struct node_chain node_chain_of(const struct store *s, enum store_chain chain)
 {
+	struct node_chain c;
+
+	(void)snprintf(c.node, sizeof(c.node), "%s%s",
+		       chain == STORE_EXPORTS ? STORE_EXPORTS_PREFIX : "", s->node);
+	return c;
+}
+
+bool store_is_exports(struct str node, struct str *name)
+{
+	const struct str prefix = STR(STORE_EXPORTS_PREFIX);
+	bool is = str_starts(node, prefix);
+
+	*name = is ? str_skip(node, prefix.len) : node;
+	return is;
+}
+
+static bool read_tip(struct db *db, enum store_chain chain, struct store_tip *out, struct err *err)
+{
+	const struct node_chain node = node_chain_of(db->store, chain);
 	struct stmt *st;
-	bool ok =
-		denied ? db_prepare(db, "SELECT n, hash FROM denied_head WHERE node = $1", &st, err)
-		       : db_prepare(db, "SELECT n, hash FROM head WHERE one = 1", &st, err);
+	bool ok = chain != STORE_CHANGES
+			  ? db_prepare(db, "SELECT n, hash FROM denied_head WHERE node = $1", &st,
+				       err)
+			  : db_prepare(db, "SELECT n, hash FROM head WHERE one = 1", &st, err);
 
 	if (!ok) {
 		return false;
 	}
-	if (denied) {
-		stmt_text(st, 1, str_of(db->store->node));
+	if (chain != STORE_CHANGES) {
+		stmt_text(st, 1, str_of(node.node));
 	}
 	enum store_outcome outcome = stmt_step(st, err);
 	if (outcome == STORE_FAILED) {
@@ -282,22 +308,20 @@ static bool read_tip(struct db *db, bool denied, struct store_tip *out, struct e
 	return true;
 }
 
-bool store_tip(struct store *s, bool denied, struct store_tip *out, struct err *err)
+bool store_tip(struct store *s, enum store_chain chain, struct store_tip *out, struct err *err)
 {
 	struct db *db;
 
 	if (!store_take(s, &db, err)) {
 		return false;
 	}
-	bool ok = read_tip(db, denied, out, err);
+	bool ok = read_tip(db, chain, out, err);
 	store_give(s, db);
 	return ok;
 }
 
-/* ---- denied attempts ---- */
-
-static bool lock_denied_head(struct db *db, struct row *row, uint8_t hash[static 32],
-			     struct err *err)
+static bool lock_denied_head(struct db *db, struct str node, struct row *row,
+			     uint8_t hash[static 32], struct err *err)
 {
 	struct stmt *st;
 
@@ -308,11 +332,12 @@ static bool lock_denied_head(struct db *db, struct row *row, uint8_t hash[static
 			&st, err)) {
 		return false;
 	}
-	stmt_text(st, 1, str_of(db->store->node));
+	stmt_text(st, 1, node);
 	return advance(st, row, hash, err);
 }
 
-static bool insert_denied(struct db *db, const struct row *row, struct str hash, struct err *err)
+static bool insert_denied(struct db *db, struct str node, const struct row *row, struct str hash,
+			  struct err *err)
 {
 	struct stmt *st;
 
@@ -323,7 +348,7 @@ static bool insert_denied(struct db *db, const struct row *row, struct str hash,
 		    &st, err)) {
 		return false;
 	}
-	stmt_text(st, 1, str_of(db->store->node));
+	stmt_text(st, 1, node);
 	stmt_int(st, 2, row->n);
 	stmt_int(st, 3, row->at_ms);
 	bind_texts(st, 4, row);
@@ -334,9 +359,11 @@ static bool insert_denied(struct db *db, const struct row *row, struct str hash,
 struct denied_rows {
 	const struct change_audit *audits;
 	size_t n;
+	struct str node;
 };
 
-static bool add_denied(struct db *db, const struct change_audit *audit, struct err *err)
+static bool add_denied(struct db *db, struct str node, const struct change_audit *audit,
+		       struct err *err)
 {
 	struct row row = {.at_ms = clock_unix_ms()};
 	struct stmt *write;
@@ -344,13 +371,13 @@ static bool add_denied(struct db *db, const struct change_audit *audit, struct e
 	struct str bytes = str_make(hash, sizeof(hash));
 
 	texts_of(audit, row.texts);
-	if (!lock_denied_head(db, &row, hash, err) ||
+	if (!lock_denied_head(db, node, &row, hash, err) ||
 	    !db_prepare(db, "UPDATE denied_head SET hash = $1 WHERE node = $2", &write, err)) {
 		return false;
 	}
 	stmt_blob(write, 1, bytes);
-	stmt_text(write, 2, str_of(db->store->node));
-	return stmt_run(write, NULL, err) && insert_denied(db, &row, bytes, err);
+	stmt_text(write, 2, node);
+	return stmt_run(write, NULL, err) && insert_denied(db, node, &row, bytes, err);
 }
 
 static bool denied_tx(struct db *db, void *user, struct err *err)
@@ -358,21 +385,24 @@ static bool denied_tx(struct db *db, void *user, struct err *err)
 	const struct denied_rows *rows = user;
 
 	for (size_t i = 0; i < rows->n; i++) {
-		if (!add_denied(db, &rows->audits[i], err)) {
+		if (!add_denied(db, rows->node, &rows->audits[i], err)) {
 			return false;
 		}
 	}
 	return true;
 }
 
-bool store_denied_all(struct store *s, const struct change_audit *audits, size_t n, struct err *err)
+bool store_denied_all(struct store *s, enum store_chain chain, const struct change_audit *audits,
+		      size_t n, struct err *err)
 {
-	struct denied_rows rows = {audits, n};
+	const struct node_chain node = node_chain_of(s, chain);
+	struct denied_rows rows = {audits, n, str_of(node.node)};
 
+	assert(chain != STORE_CHANGES);
 	return store_tx(s, denied_tx, &rows, err);
 }
 
 bool store_denied(struct store *s, const struct change_audit *audit, struct err *err)
 {
-	return store_denied_all(s, audit, 1, err);
+	return store_denied_all(s, STORE_DENIED, audit, 1, err);
 }

@@ -29,20 +29,37 @@ typedef bool change_fn(struct db *db, struct change *c, void *user, struct err *
 NODISCARD bool store_change(struct store *s, change_fn *fn, void *user, int64_t *n,
 			    struct err *err);
 NODISCARD bool store_head(struct store *s, int64_t *n, struct err *err);
-/* The head of the changes, or of this node's denied attempts; n 0 when there is none yet. */
+/*
+ * The chains: the changes', and of each node one of denied attempts and one of exports, which lie
+ * in the same tables, the second under the node's name behind STORE_EXPORTS_PREFIX. Denied attempts
+ * are driven by strangers and go after a while (store/denied_prune.h); changes and exports never
+ * go.
+ */
+enum store_chain {
+	STORE_CHANGES,
+	STORE_DENIED,
+	STORE_EXPORTS,
+	STORE_CHAINS, /* how many; the last one */
+};
+#define STORE_EXPORTS_PREFIX "exports:"
+/* Whether `node`, as it stands in the tables, means exports; then *name is without the prefix. */
+bool store_is_exports(struct str node, struct str *name);
+
+/* The head of a chain, of this node; n 0 when there is none yet. */
 struct store_tip {
 	int64_t n;
 	uint8_t hash[32];
 };
-NODISCARD bool store_tip(struct store *s, bool denied, struct store_tip *out, struct err *err);
+NODISCARD bool store_tip(struct store *s, enum store_chain chain, struct store_tip *out,
+			 struct err *err);
 /* A denied attempt: into the chain of this node (store_set_node), batched by the caller. */
 NODISCARD bool store_denied(struct store *s, const struct change_audit *audit, struct err *err);
-/* Several in one transaction: store/denials.h gathers them. */
-NODISCARD bool store_denied_all(struct store *s, const struct change_audit *audits, size_t n,
-				struct err *err);
+/* Several in one transaction, of STORE_DENIED or STORE_EXPORTS: store/denials.h gathers them. */
+NODISCARD bool store_denied_all(struct store *s, enum store_chain chain,
+				const struct change_audit *audits, size_t n, struct err *err);
 /*
- * Walks the chain of changes up to the head, and then each node's chain of denied attempts, from
- * behind what was pruned (store/denied_prune.h); *rows counts both. ERR_STORE names the first row
- * that is changed, missing or out of order.
+ * Walks the chain of changes up to the head, and then each node's chains of denied attempts, from
+ * behind what was pruned (store/denied_prune.h), and of exports; *rows counts all. ERR_STORE names
+ * the first row that is changed, missing or out of order.
  */
 NODISCARD bool store_verify_audit(struct store *s, int64_t *rows, struct err *err);

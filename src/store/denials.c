@@ -19,12 +19,17 @@ struct entry {
 	unsigned status;
 };
 
+/* What waits for one chain. */
+struct batch {
+	struct entry *entries; /* DENIALS_MAX of them, or NULL */
+	size_t n;
+	uint64_t left_out;
+};
+
 struct denials {
 	struct store *store;
 	pthread_mutex_t lock; /* of what follows */
-	struct entry *entries;
-	size_t n;
-	uint64_t left_out;
+	struct batch batches[STORE_CHAINS];
 };
 
 struct denials *denials_new(struct store *s)
@@ -40,7 +45,8 @@ void denials_free(struct denials *d)
 {
 	if (d != NULL) {
 		pthread_mutex_destroy(&d->lock);
-		free(d->entries);
+		free(d->batches[STORE_DENIED].entries);
+		free(d->batches[STORE_EXPORTS].entries);
 		free(d);
 	}
 }
@@ -71,52 +77,27 @@ static void fill(struct entry *e, const struct denial *denial)
 }
 
 /* False when there is no room. */
-static bool keep(struct denials *d, const struct denial *denial)
+static bool keep(struct denials *d, enum store_chain chain, const struct denial *denial)
 {
+	struct batch *b = &d->batches[chain];
+
 	pthread_mutex_lock(&d->lock);
-	if (d->entries == NULL) {
-		d->entries = NEW_ARRAY(struct entry, DENIALS_MAX);
+	if (b->entries == NULL) {
+		b->entries = NEW_ARRAY(struct entry, DENIALS_MAX);
 	}
-	bool room = d->n < DENIALS_MAX;
+	bool room = b->n < DENIALS_MAX;
 	if (room) {
-		fill(&d->entries[d->n++], denial);
+		fill(&b->entries[b->n++], denial);
 	}
 	pthread_mutex_unlock(&d->lock);
 	return room;
 }
 
-static void leave_out(struct denials *d)
+static void leave_out(struct denials *d, enum store_chain chain)
 {
 	pthread_mutex_lock(&d->lock);
-	d->left_out++;
+	d->batches[chain].left_out++;
 	pthread_mutex_unlock(&d->lock);
-}
-
-void denials_note(struct denials *d, const struct denial *denial)
-{
-	if (d != NULL && !keep(d, denial)) {
-		leave_out(d);
-	}
-}
-
-void denials_note_granted(struct denials *d, const struct denial *denial)
-{
-	struct err err;
-
-	while (d != NULL && !keep(d, denial)) {
-		if (!denials_flush(d, &err)) {
-			leave_out(d);
-			return;
-		}
-	}
-}
-
-bool denials_waiting(struct denials *d)
-{
-	pthread_mutex_lock(&d->lock);
-	bool any = d->n > 0;
-	pthread_mutex_unlock(&d->lock);
-	return any;
 }
 
 static void describe(const struct entry *e, uint64_t left_out, struct buf *json)
@@ -132,16 +113,17 @@ static void describe(const struct entry *e, uint64_t left_out, struct buf *json)
 	jsonw_object_end(&w);
 }
 
-static bool write_all(struct denials *d, const struct entry *entries, size_t n, uint64_t left_out,
+static bool write_all(struct denials *d, enum store_chain chain, const struct batch *b,
 		      struct err *err)
 {
+	size_t n = b->n;
 	AUTO_FREE struct change_audit *rows = NEW_ARRAY(struct change_audit, n);
 	AUTO_FREE struct buf *after = NEW_ARRAY(struct buf, n);
 
 	for (size_t i = 0; i < n; i++) {
-		const struct entry *e = &entries[i];
+		const struct entry *e = &b->entries[i];
 		after[i] = BUF(8 * DENIALS_TEXT_MAX); /* a text escaped byte by byte */
-		describe(e, i == 0 ? left_out : 0, &after[i]);
+		describe(e, i == 0 ? b->left_out : 0, &after[i]);
 		rows[i] = (struct change_audit){.who = str_of(e->texts[WHO]),
 						.from = str_of(e->texts[FROM]),
 						.tenant = str_of(e->texts[TENANT]),
@@ -149,28 +131,60 @@ static bool write_all(struct denials *d, const struct entry *entries, size_t n, 
 						.object = str_of(e->texts[OBJECT]),
 						.after = buf_str(&after[i])};
 	}
-	bool ok = store_denied_all(d->store, rows, n, err);
+	bool ok = store_denied_all(d->store, chain, rows, n, err);
 	for (size_t i = 0; i < n; i++) {
 		buf_fini(&after[i]);
 	}
 	return ok;
 }
 
-bool denials_flush(struct denials *d, struct err *err)
+static bool flush(struct denials *d, enum store_chain chain, struct err *err)
 {
 	pthread_mutex_lock(&d->lock);
-	AUTO_FREE struct entry *entries = d->entries;
-	size_t n = d->n;
-	uint64_t left_out = d->left_out;
-	d->entries = NULL;
-	d->n = 0;
-	d->left_out = 0;
+	struct batch b = d->batches[chain];
+	d->batches[chain] = (struct batch){.left_out = b.n > 0 ? 0 : b.left_out};
 	pthread_mutex_unlock(&d->lock);
-	if (n == 0 || write_all(d, entries, n, left_out, err)) {
-		return true;
+	bool ok = b.n == 0 || write_all(d, chain, &b, err);
+	if (!ok) {
+		pthread_mutex_lock(&d->lock);
+		d->batches[chain].left_out += b.n + b.left_out;
+		pthread_mutex_unlock(&d->lock);
 	}
+	free(b.entries);
+	return ok;
+}
+
+void denials_note(struct denials *d, const struct denial *denial)
+{
+	if (d != NULL && !keep(d, STORE_DENIED, denial)) {
+		leave_out(d, STORE_DENIED);
+	}
+}
+
+void denials_note_granted(struct denials *d, const struct denial *denial)
+{
+	struct err err;
+
+	while (d != NULL && !keep(d, STORE_EXPORTS, denial)) {
+		if (!flush(d, STORE_EXPORTS, &err)) {
+			leave_out(d, STORE_EXPORTS);
+			return;
+		}
+	}
+}
+
+bool denials_waiting(struct denials *d)
+{
 	pthread_mutex_lock(&d->lock);
-	d->left_out += n + left_out;
+	bool any = d->batches[STORE_DENIED].n > 0 || d->batches[STORE_EXPORTS].n > 0;
 	pthread_mutex_unlock(&d->lock);
-	return false;
+	return any;
+}
+
+bool denials_flush(struct denials *d, struct err *err)
+{
+	struct err ignored;
+	bool ok = flush(d, STORE_EXPORTS, err);
+
+	return flush(d, STORE_DENIED, ok ? err : &ignored) && ok;
 }

@@ -1,17 +1,19 @@
 #pragma once
 /*
- * Denied attempts on their way into the audit (store_denied_all), batched: whoever refuses notes it
- * without blocking, and a job writes what has gathered, once a second, in one transaction.
+ * Denied attempts and exports on their way into the audit (store_denied_all), batched, each into
+ * its chain: whoever refuses notes it without blocking, and a job writes what has gathered, once a
+ * second, in one transaction a chain.
  *
  * A flood of attempts is bounded (DENIALS_MAX between two writes); what is left out is counted and
- * said in the next row. Notes from any thread.
+ * said in the next row. So it hides no export, which has a batch and a chain of its own. Notes
+ * from any thread.
  */
 #include "store/change.h"
 
 struct denials;
 
 enum {
-	DENIALS_MAX = 64,       /* rows kept between two writes; further ones are only counted */
+	DENIALS_MAX = 64,       /* rows of a chain between two writes; more attempts are counted */
 	DENIALS_TEXT_MAX = 512, /* bytes of a text; the rest is cut off */
 };
 
@@ -29,8 +31,7 @@ struct denials *denials_new(struct store *s); /* lent */
 void denials_free(struct denials *d);         /* writes nothing; takes NULL */
 /* Copied; bytes that are no UTF-8 and control characters become '?'. Takes d == NULL. */
 void denials_note(struct denials *d, const struct denial *denial);
-/* The same for what was granted, an export: a flood may not hide it, so a full batch is written
- * first. Blocks. */
+/* What was granted, an export: a full batch is written first. Blocks. */
 void denials_note_granted(struct denials *d, const struct denial *denial);
 bool denials_waiting(struct denials *d);
 /* Blocks. What could not be written is lost, and counted as left out. */

@@ -154,6 +154,7 @@ bool store_denied_judge(struct store *s, const struct denied_chain *chain,
 			struct store_tip *to, struct err *err)
 {
 	char name[300];
+	struct str bare;
 	struct judging j = {.chain = chain, .known = known, .rule = rule, .to = chain->pruned};
 	struct walk w = {.chain = name,
 			 .node = str_of(chain->node),
@@ -161,7 +162,11 @@ bool store_denied_judge(struct store *s, const struct denied_chain *chain,
 			 .hash_len = chain->pruned.n > 0 ? sizeof(w.hash) : 0,
 			 .seen = judge_row};
 
-	(void)snprintf(name, sizeof(name), "denied on %s", chain->node);
+	*to = chain->pruned;
+	if (store_is_exports(w.node, &bare)) {
+		return true;
+	}
+	walk_name(w.node, name, sizeof(name));
 	memcpy(w.hash, chain->pruned.hash, sizeof(w.hash));
 	if (!begins_where_anchored(&j, err) || !read_all(s, &w, &j, err)) {
 		return false;

@@ -11,7 +11,7 @@
  *   - up to that anchored head at most.
  * What was cut or changed past us ends the pruning, with ERR_CONFLICT or ERR_STORE.
  *
- * The chain of changes is never pruned.
+ * The chains of changes and of exports are never pruned.
  */
 #include "store/change.h"
 
@@ -20,7 +20,8 @@ enum {
 	DENIED_PRUNE_BATCH = 500, /* rows of one transaction */
 };
 
-/* One node's chain; its rows are those from behind `pruned` to `head`. */
+/* One node's chain, also that of its exports (store_is_exports()); its rows are those from behind
+ * `pruned` to `head`. */
 struct denied_chain {
 	char node[256];
 	struct store_tip head, pruned; /* n 0: none */
@@ -41,7 +42,7 @@ struct denied_known {
 
 /*
  * Reads the whole chain and checks it. *to is the last row that may go; its number is that of
- * chain->pruned when none may. Blocks; a page at a time.
+ * chain->pruned when none may: of exports always. Blocks; a page at a time.
  */
 NODISCARD bool store_denied_judge(struct store *s, const struct denied_chain *chain,
 				  const struct denied_known *known, const struct denied_rule *rule,

@@ -80,6 +80,13 @@ bool walk_knows_pruning(struct db *db, bool *knows, struct err *err)
 	return query_row(db, &q, NULL, knows, err);
 }
 
+void walk_name(struct str node, char *out, size_t size)
+{
+	bool exports = store_is_exports(node, &node);
+
+	(void)snprintf(out, size, "%s on %.*s", exports ? "exports" : "denied", STR_ARGS(node));
+}
+
 bool walk_page(struct db *db, struct walk *w, int64_t *n, struct err *err)
 {
 	struct stmt *st;
@@ -154,9 +161,14 @@ static bool verify_node(struct db *db, struct stmt *st, int64_t *rows, struct er
 {
 	char chain[160];
 	struct walk w = {.chain = chain, .node = stmt_col_text(st, 0), .n = stmt_col_int(st, 3)};
-	struct str before = stmt_col_text(st, 4);
+	struct str before = stmt_col_text(st, 4), name;
 
-	snprintf(chain, sizeof(chain), "denied on %.*s", STR_ARGS(w.node));
+	walk_name(w.node, chain, sizeof(chain));
+	if (w.n != 0 && store_is_exports(w.node, &name)) {
+		return err_set(err, ERR_STORE,
+			       "%s: no rule takes rows, and those up to %lld are gone", chain,
+			       (long long)w.n);
+	}
 	if (w.n != 0 && before.len != sizeof(w.hash)) {
 		return err_set(err, ERR_STORE, "%s: its beginning has no hash", chain);
 	}

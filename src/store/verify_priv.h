@@ -8,7 +8,7 @@ enum {
 
 /* Where the walk of one chain is. */
 struct walk {
-	const char *chain; /* for errors: "audit", or "denied on {node}" */
+	const char *chain; /* for errors: "audit", "denied on {node}", "exports on {node}" */
 	struct str node;   /* at == NULL: the chain of changes */
 	int64_t n;         /* last number seen; at first the last one before the chain */
 	uint8_t hash[32];
@@ -24,5 +24,7 @@ struct walk {
  * only read here, so no migration comes, and nothing of it was pruned.
  */
 NODISCARD bool walk_knows_pruning(struct db *db, bool *knows, struct err *err);
+/* The chain's name for errors, by its node as it stands in the tables. */
+void walk_name(struct str node, char *out, size_t size);
 /* The next WALK_PAGE rows; *n is how many there were. ERR_STORE names the first that is wrong. */
 NODISCARD bool walk_page(struct db *db, struct walk *w, int64_t *n, struct err *err);

@@ -10,7 +10,9 @@ from stage import Rest, equal, expect, wait_for
 from world import CLOUD
 
 DATABASES = ("sqlite", "postgresql")
+OF_EXPORTS = "node like 'exports:%'"
 GUESSES = 3
+EXPORTS = 4
 
 
 def scene(world):
@@ -23,12 +25,15 @@ def scene(world):
         world.console.must("POST", f"{CLOUD}/users", {"name": f"user{i}", "password": "Some-password-1"})
     for _ in range(GUESSES):
         equal(Rest(world.ports.console, "mallory", "guess").call("GET", f"{CLOUD}/users").status, 401, "a guess")
+    for _ in range(EXPORTS):
+        world.console.must("GET", f"{CLOUD}/subaccounts/{world.subaccount}/keystore/export")
     world.url_of_database = world.postgres.url if world.postgres else os.path.join(world.folder, "cloud", "cloud.db")
 
     def anchored():
         done = verify(world, world.url_of_database, world.anchor)
-        return rows_of_anchor(world, "denied") == GUESSES and done.returncode == 0 and " 0 newer" in done.stdout
-    wait_for(anchored, "the anchor of both chains", 30)
+        return (rows_of_anchor(world, "denied") == GUESSES and rows_of_anchor(world, "exports") == EXPORTS and
+                done.returncode == 0 and " 0 newer" in done.stdout)
+    wait_for(anchored, "the anchor of all chains", 30)
 
 
 def verify(world, database, anchor=None):
@@ -108,7 +113,22 @@ def case_changed(world):
     swap = ["update audit set n = -1 where n = 3", "update audit set n = 3 where n = 4",
             "update audit set n = 4 where n = -1"]
     refused(world, touched(world, "places", *swap), "row 3 was changed or moved")
-    refused(world, touched(world, "denied", "update denied set object = 'x' where n = 1"), "denied on")
+    refused(world, touched(world, "denied", f"update denied set object = 'x' where n = 1 and not {OF_EXPORTS}"),
+            "denied on")
+    exports = {
+        "byte": ([f"update denied set object = 'x' where n = 2 and {OF_EXPORTS}"], "row 2 was changed"),
+        "missing": ([f"delete from denied where n = 2 and {OF_EXPORTS}"], "row 2 is missing"),
+        "places": ([f"update denied set n = -1 where n = 2 and {OF_EXPORTS}",
+                    f"update denied set n = 2 where n = 3 and {OF_EXPORTS}",
+                    f"update denied set n = 3 where n = -1 and {OF_EXPORTS}"], "row 2 was changed or moved"),
+        "front": ([f"update denied_head set pruned_n = 1, pruned_hash = (select hash from denied where n = 1 and "
+                   f"{OF_EXPORTS}) where {OF_EXPORTS}", f"delete from denied where n = 1 and {OF_EXPORTS}"],
+                  "no rule takes rows, and those up to 1 are gone"),
+    }
+    for name, (statements, words) in exports.items():
+        path = touched(world, "exports-" + name, *statements)
+        refused(world, path, words)
+        refused(world, path, "exports on", world.anchor)
 
 
 def case_cut(world):
@@ -118,11 +138,15 @@ def case_cut(world):
     path = touched(world, "cut", *cut)
     equal(verify(world, path).returncode, 0, "the chain itself")
     refused(world, path, "is missing, which the anchor saw", world.anchor)
-    cut = ["delete from denied where n > 1",
-           "update denied_head set n = 1, hash = (select hash from denied where n = 1)"]
-    path = touched(world, "cut-denied", *cut)
-    equal(verify(world, path).returncode, 0, "the chain of denied attempts itself")
-    refused(world, path, "is missing, which the anchor saw", world.anchor)
+    for name, which in (("denied", "not " + OF_EXPORTS), ("exports", OF_EXPORTS)):
+        cut = [f"delete from denied where n > 1 and {which}",
+               f"update denied_head set n = 1, hash = (select hash from denied where n = 1 and {which}) where {which}"]
+        path = touched(world, "cut-" + name, *cut)
+        equal(verify(world, path).returncode, 0, f"the chain of {name} itself")
+        refused(world, path, "is missing, which the anchor saw", world.anchor)
+    path = touched(world, "cut-all", f"delete from denied where {OF_EXPORTS}",
+                   f"delete from denied_head where {OF_EXPORTS}")
+    refused(world, path, "all rows are missing", world.anchor)
 
 
 def case_other_anchor(world):
@@ -167,18 +191,25 @@ def case_pruned(world):
     equal(done.returncode, 0, done.stderr)
     expect(f"the first {gone} rows are gone, which only the anchor tells from cut off" in done.stdout, done.stdout)
     refused(world, world.url_of_database, "or this anchor is a copy from before", older)
-    cut = [f"update denied_head set pruned_n = {gone + 2}, pruned_hash = (select hash from denied where n = {gone + 2})",
-           f"delete from denied where n <= {gone + 2}"]
+    cut = [f"update denied_head set pruned_n = {gone + 2}, pruned_hash = (select hash from denied where n = {gone + 2} "
+           f"and not {OF_EXPORTS}) where not {OF_EXPORTS}",
+           f"delete from denied where n <= {gone + 2} and not {OF_EXPORTS}"]
     path = touched(world, "cut-front", *cut)
     equal(verify(world, path).returncode, 0, "the chain itself")
     refused(world, path, "the beginning was cut off", world.anchor)
-    refused(world, touched(world, "front", f"delete from denied where n = {gone + 1}"), f"row {gone + 1} is missing")
-    back = touched(world, "back", f"update denied_head set pruned_n = {gone + 1}")
+    refused(world, touched(world, "front", f"delete from denied where n = {gone + 1} and not {OF_EXPORTS}"),
+            f"row {gone + 1} is missing")
+    back = touched(world, "back", f"update denied_head set pruned_n = {gone + 1} where not {OF_EXPORTS}")
     refused(world, back, "is there, and all up to")
     touch(world, world.url_of_database, cut)
     world.start_cloud()
     wait_for(lambda: "somebody cut them off" in world.cloud.log(100000), "the error in the log", 30)
     equal(rows_of_anchor(world, "pruned"), gone, "what was pruned by the rule")
+    rows = world.console.must("GET", CLOUD + "/audit/denied?limit=200").json()["items"]
+    equal([(row["n"], row["who"], row["tenant"]) for row in rows if row["what"] == "keystore.export"],
+          [(n, "user:Administrator", world.subaccount) for n in range(EXPORTS, 0, -1)], "the exports, all of them")
+    times = [row["at"] for row in rows]
+    equal(times, sorted(times, reverse=True), "all kinds in one order")
 
 
 def case_new_anchor(world):

@@ -55,10 +55,11 @@ void odata_empty(struct http_call *call);          /* 204 */
 void odata_end(struct http_call *call);            /* 200 with the JSON in call->out */
 /* A file for download: `suffix` behind the alias, which is made safe for a file system. */
 void odata_file(struct http_call *call, const char *type, struct str alias, const char *suffix);
-/* Into the chain of denied attempts and exports: public content went out. */
+/* Into the chain of exports: public content went out. */
 void odata_note_export(const struct http_call *call, struct str object, const char *what);
 void odata_note_csr(const struct http_call *call, struct str alias); /* its key signed a request */
-/* There too: a refusal that the route's roles could not see, of what belongs to somebody else. */
+/* Into that of denied attempts: a refusal that the route's roles could not see, of what belongs to
+ * somebody else. */
 void odata_note_denied(const struct http_call *call, enum keystore_outcome outcome,
 		       const char *reason);
 

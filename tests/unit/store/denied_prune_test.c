@@ -21,10 +21,12 @@ static struct store *ready(void **state, int n, struct denied_known *known)
 		rows[i] = audit;
 	}
 	for (; n > 0; n -= 100) {
-		assert_ok(store_denied_all(d->store, rows, n < 100 ? (size_t)n : 100, &err), &err);
+		assert_ok(store_denied_all(d->store, STORE_DENIED, rows, n < 100 ? (size_t)n : 100,
+					   &err),
+			  &err);
 	}
 	*known = (struct denied_known){0};
-	assert_ok(store_tip(d->store, true, &known->head, &err), &err);
+	assert_ok(store_tip(d->store, STORE_DENIED, &known->head, &err), &err);
 	return d->store;
 }
 
@@ -64,7 +66,7 @@ static void the_oldest_go_and_the_rest_verifies(void **state)
 	/* And on: the chain grows, and is pruned again. */
 	known.pruned = to;
 	assert_ok(store_denied(s, &(struct change_audit){.what = STR("x")}, &err), &err);
-	assert_ok(store_tip(s, true, &known.head, &err), &err);
+	assert_ok(store_tip(s, STORE_DENIED, &known.head, &err), &err);
 	chain = chain_of(s);
 	assert_int_equal(chain.pruned.n, 1100);
 	assert_in_range(chain.oldest_ms, 1, clock_unix_ms());
@@ -95,7 +97,7 @@ static void age_counts_up_to_the_anchored_head(void **state)
 	assert_int_equal(rows_of(s), 1);
 	/* Nothing is left of it once that is anchored, and the chain still goes on. */
 	known.pruned = to;
-	assert_ok(store_tip(s, true, &known.head, &err), &err);
+	assert_ok(store_tip(s, STORE_DENIED, &known.head, &err), &err);
 	chain = chain_of(s);
 	assert_ok(store_denied_judge(s, &chain, &known, &rule, &to, &err), &err);
 	assert_ok(store_denied_prune(s, &chain, to.n, &rows, &err), &err);
@@ -168,6 +170,49 @@ static void who_changes_rows_gets_no_help(void **state)
 	assert_non_null(strstr(err.text, "is there, and all up to 10 were pruned"));
 }
 
+static struct store *with_exports(void **state, struct denied_chain *exports)
+{
+	AUTO_FREE struct denied_chain *chains = NULL;
+	struct change_audit rows[5];
+	struct denied_known known;
+	struct store *s = ready(state, 10, &known);
+	size_t n;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		rows[i] = (struct change_audit){.who = STR("user:bob"),
+						.what = STR("keystore.export")};
+	}
+	assert_ok(store_denied_all(s, STORE_EXPORTS, rows, COUNT(rows), &err), &err);
+	assert_ok(store_denied_chains(s, &chains, &n, &err), &err);
+	assert_int_equal(n, 2);
+	*exports = chains[0];
+	assert_string_equal(exports->node, STORE_EXPORTS_PREFIX "relay1");
+	assert_int_equal(rows_of(s), 15);
+	return s;
+}
+
+static void exports_stay_whatever_the_rule(void **state)
+{
+	const struct denied_rule all = {.before_ms = INT64_MAX, .rows_max = 0};
+	struct denied_chain exports;
+	struct store *s = with_exports(state, &exports);
+	struct denied_known known = {.head = exports.head};
+	struct store_tip to = {.n = 77};
+
+	assert_ok(store_denied_judge(s, &exports, &known, &all, &to, &err), &err);
+	assert_int_equal(to.n, 0);
+	database_sql(*state, "UPDATE denied SET at_ms = 1 WHERE node LIKE 'exports%' AND n = 5");
+	assert_err(store_verify_audit(s, NULL, &err), &err, ERR_STORE,
+		   "exports on relay1: row 5 was changed");
+	/* Not even with care: no anchor is needed to tell. */
+	database_sql(*state, "UPDATE denied_head SET pruned_n = 2, pruned_hash = (SELECT hash FROM"
+			     " denied WHERE node LIKE 'exports%' AND n = 2) WHERE node LIKE"
+			     " 'exports%'; DELETE FROM denied WHERE node LIKE 'exports%'"
+			     " AND n <= 2");
+	assert_err(store_verify_audit(s, &known.head.n, &err), &err, ERR_STORE,
+		   "exports on relay1: no rule takes rows, and those up to 2 are gone");
+}
+
 /* A copy that the version before left behind is only read: no migration comes. */
 static void a_database_that_knows_no_pruning_verifies(void **state)
 {
@@ -191,6 +236,7 @@ static const struct CMUnitTest tests[] = {
 	ON_BOTH(what_was_begun_is_ended),
 	ON_BOTH(who_cuts_rows_off_gets_no_help),
 	ON_BOTH(who_changes_rows_gets_no_help),
+	ON_BOTH(exports_stay_whatever_the_rule),
 	ON_BOTH(a_database_that_knows_no_pruning_verifies),
 };
 
