@@ -2,7 +2,9 @@
 
 #include <pthread.h>
 
+#include "base/clock.h"
 #include "base/json.h"
+#include "store/export_pace.h"
 
 enum text {
 	WHO,
@@ -28,6 +30,7 @@ struct batch {
 
 struct denials {
 	struct store *store;
+	struct export_pace *pace;
 	pthread_mutex_t lock; /* of what follows */
 	struct batch batches[STORE_CHAINS];
 };
@@ -37,6 +40,7 @@ struct denials *denials_new(struct store *s)
 	struct denials *d = NEW(struct denials);
 
 	d->store = s;
+	d->pace = export_pace_new();
 	pthread_mutex_init(&d->lock, NULL);
 	return d;
 }
@@ -47,6 +51,7 @@ void denials_free(struct denials *d)
 		pthread_mutex_destroy(&d->lock);
 		free(d->batches[STORE_DENIED].entries);
 		free(d->batches[STORE_EXPORTS].entries);
+		export_pace_free(d->pace);
 		free(d);
 	}
 }
@@ -161,16 +166,35 @@ void denials_note(struct denials *d, const struct denial *denial)
 	}
 }
 
-void denials_note_granted(struct denials *d, const struct denial *denial)
+static void refuse_export(struct denials *d, const struct denial *denial)
+{
+	struct denial refused = *denial;
+
+	refused.what = STR("denied export");
+	refused.reason = "more exports of this subaccount than it may make";
+	refused.status = 429;
+	denials_note(d, &refused);
+}
+
+msec_t denials_note_export(struct denials *d, const struct denial *denial)
 {
 	struct err err;
 
-	while (d != NULL && !keep(d, STORE_EXPORTS, denial)) {
+	if (d == NULL) {
+		return 0;
+	}
+	msec_t wait = export_pace_take(d->pace, denial->tenant, clock_now());
+	if (wait > 0) {
+		refuse_export(d, denial);
+		return wait;
+	}
+	while (!keep(d, STORE_EXPORTS, denial)) {
 		if (!flush(d, STORE_EXPORTS, &err)) {
 			leave_out(d, STORE_EXPORTS);
-			return;
+			break;
 		}
 	}
+	return 0;
 }
 
 bool denials_waiting(struct denials *d)

@@ -322,9 +322,11 @@ void api_export(struct http_call *call)
 		http_problem_err(call, &err);
 		return;
 	}
+	if (!odata_note_export(call, str_of(place.name), "whole keystore")) {
+		return;
+	}
 	odata_file(call, "application/octet-stream",
 		   strcmp(place.name, KEYSTORE_BACKUP) == 0 ? STR("PublicContentBackupKeystore")
 							    : STR("PublicContentKeystore"),
 		   ".jks");
-	odata_note_export(call, str_of(place.name), "whole keystore");
 }

@@ -6,6 +6,7 @@
 #include "cloud/directory/rooms.h"
 #include "http/router.h"
 #include "store/denials.h"
+#include "store/export_pace.h"
 
 #define API "/api/v1"
 
@@ -155,30 +156,40 @@ void odata_file(struct http_call *call, const char *type, struct str alias, cons
 	call->status = 200;
 }
 
-static void note_granted(const struct http_call *call, struct str action, struct str object,
+static bool note_granted(struct http_call *call, struct str action, struct str object,
 			 const char *what)
 {
 	const struct cloud_rooms *rooms = call->user;
 	const struct directory_caller *caller = directory_caller(call);
+	const struct denial granted = {.who = caller->actor.who,
+				       .from = caller->actor.from,
+				       .tenant = str_of(caller->subaccount),
+				       .what = action,
+				       .object = object,
+				       .reason = what,
+				       .status = 200};
+	char seconds[24];
+	msec_t wait = denials_note_export(rooms->denials, &granted);
 
-	denials_note_granted(rooms->denials,
-			     &(const struct denial){.who = caller->actor.who,
-						    .from = caller->actor.from,
-						    .tenant = str_of(caller->subaccount),
-						    .what = action,
-						    .object = object,
-						    .reason = what,
-						    .status = 200});
+	if (wait > 0) {
+		(void)snprintf(seconds, sizeof(seconds), "%lld", (long long)(wait + 999) / 1000);
+		http_answer_field(call, "Retry-After", str_of(seconds));
+		http_problem(call, 429,
+			     "more downloads and signing requests of this subaccount than it may "
+			     "make (%d, and then %d a second)",
+			     (int)EXPORTS_BURST, (int)EXPORTS_PER_SECOND);
+	}
+	return wait == 0;
 }
 
-void odata_note_export(const struct http_call *call, struct str object, const char *what)
+bool odata_note_export(struct http_call *call, struct str object, const char *what)
 {
-	note_granted(call, STR("keystore.export"), object, what);
+	return note_granted(call, STR("keystore.export"), object, what);
 }
 
-void odata_note_csr(const struct http_call *call, struct str alias)
+bool odata_note_csr(struct http_call *call, struct str alias)
 {
-	note_granted(call, STR("keystore.csr"), alias, "signing request");
+	return note_granted(call, STR("keystore.csr"), alias, "signing request");
 }
 
 void odata_note_denied(const struct http_call *call, enum keystore_outcome outcome,

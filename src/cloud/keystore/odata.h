@@ -55,11 +55,15 @@ void odata_empty(struct http_call *call);          /* 204 */
 void odata_end(struct http_call *call);            /* 200 with the JSON in call->out */
 /* A file for download: `suffix` behind the alias, which is made safe for a file system. */
 void odata_file(struct http_call *call, const char *type, struct str alias, const char *suffix);
-/* Into the chain of exports: public content went out. */
-void odata_note_export(const struct http_call *call, struct str object, const char *what);
-void odata_note_csr(const struct http_call *call, struct str alias); /* its key signed a request */
-/* Into that of denied attempts: a refusal that the route's roles could not see, of what belongs to
- * somebody else. */
+/*
+ * Into the chain of exports, before public content goes out. False: more than the subaccount may
+ * make (store/export_pace.h), answered with 429.
+ */
+NODISCARD bool odata_note_export(struct http_call *call, struct str object, const char *what);
+/* Its key signed a request. */
+NODISCARD bool odata_note_csr(struct http_call *call, struct str alias);
+/* Into the chain of denied attempts: a refusal that the route's roles could not see, of what
+ * belongs to somebody else. */
 void odata_note_denied(const struct http_call *call, enum keystore_outcome outcome,
 		       const char *reason);
 

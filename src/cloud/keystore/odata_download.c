@@ -49,8 +49,9 @@ static bool load(struct http_call *call, struct file *f)
 static void finish(struct http_call *call, const struct file *f, const char *type,
 		   const char *suffix, const char *what)
 {
-	odata_file(call, type, f->alias, suffix);
-	odata_note_export(call, f->alias, what);
+	if (odata_note_export(call, f->alias, what)) {
+		odata_file(call, type, f->alias, suffix);
+	}
 }
 
 static bool take_first(struct str der, void *user, struct err *err UNUSED)
@@ -155,9 +156,10 @@ void odata_get_request(struct http_call *call)
 		odata_refuse(call, outcome, &err);
 		return;
 	}
-	add_armour(&call->out, "CERTIFICATE REQUEST", buf_str(&der));
-	odata_file(call, "application/pkcs10", alias, ".csr");
-	odata_note_csr(call, alias);
+	if (odata_note_csr(call, alias)) {
+		add_armour(&call->out, "CERTIFICATE REQUEST", buf_str(&der));
+		odata_file(call, "application/pkcs10", alias, ".csr");
+	}
 }
 
 void odata_get_ssh_key(struct http_call *call)
@@ -265,6 +267,9 @@ void odata_get_keystore_file(struct http_call *call)
 		odata_fail(call, &err);
 		return;
 	}
+	if (!odata_note_export(call, str_of(place.name), "whole keystore")) {
+		return;
+	}
 	odata_root(call, &uri);
 	buf_addf(&uri, "/KeystoreResources('%s')", place.name);
 	AUTO_BUF struct buf text = BUF(2 * STORE_MAX);
@@ -283,6 +288,5 @@ void odata_get_keystore_file(struct http_call *call)
 	jsonw_key_str(&w, "Resource", buf_str(&text));
 	jsonw_object_end(&w);
 	jsonw_object_end(&w);
-	odata_note_export(call, str_of(place.name), "whole keystore");
 	odata_end(call);
 }

@@ -1,5 +1,11 @@
 #include "cloud/keystore/odata.h"
 
+#include "cloud/directory/rooms.h"
+#include "database.h"
+#include "store/change.h"
+#include "store/denials.h"
+#include "store/export_pace.h"
+#include "store/migrate.h"
 #include "unit/cloud/keystore/odata_fixture.h"
 
 TEST(dates_come_in_both_forms)
@@ -133,6 +139,38 @@ TEST(file_names_are_safe)
 	fixture_end(&f.base);
 }
 
+/* Each is a row for ever: who asks without end is refused, and of what went out nothing is missing.
+ */
+static void more_exports_than_the_pace_are_refused(void **state)
+{
+	struct database *db = *state;
+	const struct migration_set sets[] = {{"store", store_migrations}};
+	struct cloud_rooms rooms = {.denials = denials_new(db->store)};
+	struct odata_fixture f;
+	struct http_call *call = odata_start(&f, "/api/v1/x", "", "");
+	struct store_tip noted;
+	struct err err;
+	int granted = 0;
+
+	assert_ok(store_migrate(db->store, sets, COUNT(sets), &err), &err);
+	f.base.settings.render_error = keystore_render_error;
+	call->user = &rooms;
+	while (odata_note_export(call, STR("edge"), "certificate")) {
+		granted++;
+	}
+	assert_true(granted >= EXPORTS_BURST); /* and those of the time that it took */
+	assert_int_equal(call->status, 429);
+	assert_true(str_contains(said(&f), STR("Too Many Requests")));
+	assert_str(fixture_answered(&f.base, "Retry-After"), "1");
+	assert_ok(denials_flush(rooms.denials, &err), &err);
+	assert_ok(store_tip(db->store, STORE_EXPORTS, &noted, &err), &err);
+	assert_int_equal(noted.n, granted);
+	assert_ok(store_tip(db->store, STORE_DENIED, &noted, &err), &err);
+	assert_int_equal(noted.n, 1);
+	fixture_end(&f.base);
+	denials_free(rooms.denials);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(dates_come_in_both_forms),
 	cmocka_unit_test(json_is_answered_unless_it_is_not_wanted),
@@ -140,5 +178,10 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(flags_are_true_or_false),
 	cmocka_unit_test(errors_of_both_prefixes_have_the_originals_form),
 	cmocka_unit_test(file_names_are_safe),
+	ON_SQLITE(more_exports_than_the_pace_are_refused),
 };
-UNIT_MAIN(tests)
+
+int main(void)
+{
+	return cmocka_run_group_tests(tests, databases_start, databases_stop);
+}
