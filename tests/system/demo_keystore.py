@@ -231,7 +231,7 @@ class Story:
         def anchored():
             done = subprocess.run(words, capture_output=True, text=True)
             return done.returncode == 0 and " 0 newer" in done.stdout and done.stdout
-        text = wait_for(anchored, "the audit log agreeing with its anchor", 20)
+        text = wait_for(anchored, "the audit log agreeing with its anchor", 60)
         seen = self.w.console.must("GET", f"{CLOUD}/audit?limit=100").json()["items"]
         what = {row["what"] for row in seen}
         expect(any("restore" in w for w in what), f"no restore in the audit: {what}")

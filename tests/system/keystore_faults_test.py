@@ -278,7 +278,7 @@ def case_read_only(world):
             wait_for(lambda: sql(world, "SHOW default_transaction_read_only") == "off", "the setting")
         else:
             subprocess.run(["chattr", "-i", *files], check=True)
-    wait_for(lambda: world.tenant.restore("replace").status == 200, "a change again", 20)
+    wait_for(lambda: world.tenant.restore("replace").status == 200, "a change again", 60)
     verified(world)
     works_again(world, "after-read-only")
 
@@ -320,7 +320,7 @@ def case_restarted_in_mid_import(world):
         else:
             refused(answer, (503,), "database", "again")
             expected = len(before[1])
-        wait_for(lambda: world.tenant.get("/KeystoreEntries").status == 200, "the keystore again", 30)
+        wait_for(lambda: world.tenant.get("/KeystoreEntries").status == 200, "the keystore again", 60)
         after = state(world)
         print(f"# {how.name}: the import was answered {answer.status}", flush=True)
         equal(len(after[1]), expected, "entries")

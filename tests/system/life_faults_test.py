@@ -214,7 +214,7 @@ def case_connector_clock(world):
         way = f"{seconds} s {'before' if seconds > 0 else 'behind'}: a word"
         clock.set(seconds)
         reconnect(world)
-        seen = wait_for(lambda: judged(world, seconds, "expired" if seconds > 0 else "not yet valid"), way, 30)
+        seen = wait_for(lambda: judged(world, seconds, "expired" if seconds > 0 else "not yet valid"), way, 60)
         print(f"# {seconds} s: {seen['state']}, {seen['reason']!r}, {seen['clockSkewSeconds']} s", flush=True)
         if seen["state"] == "Connected":
             refresh_works(world)
@@ -235,16 +235,16 @@ def case_cloud_clock(world):
         world.cloud.stop()
         clock.set(seconds)
         world.start_cloud()
-        seen = wait_for(lambda: judged(world, -seconds, ""), f"{seconds} s: a word", 30)
+        seen = wait_for(lambda: judged(world, -seconds, ""), f"{seconds} s: a word", 90)
         print(f"# {seconds} s: {seen['state']}, {seen['reason']!r}, {seen['clockSkewSeconds']} s, "
               f"{seen['certificate']['state']} {seen['certificate']['reason']!r}", flush=True)
         equal(serial(world), before, "the certificate")
         world.cloud.stop()
         clock.set(0)
         world.start_cloud()
-        wait_for(lambda: judged(world, 0, "never") or own(world)["reason"], f"{seconds} s and back: the tunnel", 30)
+        wait_for(lambda: judged(world, 0, "never") or own(world)["reason"], f"{seconds} s and back: the tunnel", 90)
         print(f"# back from {seconds} s: {own(world)['state']}, {own(world)['reason']!r}", flush=True)
-        wait_for(world.first.connected, f"after {seconds}: the tunnel", 30)
+        wait_for(world.first.connected, f"after {seconds}: the tunnel", 90)
         refresh_works(world)
 
 
@@ -317,7 +317,7 @@ def case_impostors(world):
         before = serial(world)
         world.wire.lead(impostor.port)
         wait_for(lambda: own(world)["state"] == "ConnectFailure" and shown in own(world)["reason"],
-                 f"{what}: the state", 20)
+                 f"{what}: the state", 60)
         seen, answer = own(world), try_refresh(world)
         said(answer, word)
         expect(f"localhost:{world.wire.port}" in seen["reason"] or "certificate of" in seen["reason"], seen["reason"])

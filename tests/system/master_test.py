@@ -147,7 +147,7 @@ def case_stopped(world):
         wait_for(lambda: world.cloud.log(100000).count("ending: ") > seen, "the end's begin", 60)
     finally:
         held.line.close()
-        wait_for(lambda: "sealing again stops behind its item" in world.cloud.log(100000), "the stop", 20)
+        wait_for(lambda: "sealing again stops behind its item" in world.cloud.log(100000), "the stop", 60)
         for pid in keyds:
             os.kill(pid, signal.SIGCONT)
     world.cloud.process.wait(60)

@@ -414,13 +414,13 @@ def case_audit(world):
     def rows(what, who):
         items = world.console.must("GET", CLOUD + "/audit/denied?limit=200").json()["items"]
         return [row for row in items if row["what"] == what and row["who"] == who]
-    wait_for(lambda: rows("keystore.export", "user:" + ADMIN), "the record of an export", 20)
-    asked = wait_for(lambda: rows("keystore.csr", "user:" + ADMIN), "the record of a signing request", 20)
+    wait_for(lambda: rows("keystore.export", "user:" + ADMIN), "the record of an export", 60)
+    asked = wait_for(lambda: rows("keystore.csr", "user:" + ADMIN), "the record of a signing request", 60)
     expect(any(row["object"] == "Down/Load;1" for row in asked), str(asked))
-    denied = wait_for(lambda: rows("denied GET", "user:nosy@plant.example"), "the denied attempt", 20)
+    denied = wait_for(lambda: rows("denied GET", "user:nosy@plant.example"), "the denied attempt", 60)
     expect("KeystoreEntries" in denied[0]["object"], str(denied[0]))
     mine = hexed("sap_mine")
     equal(world.tenant.write("DELETE", f"/KeystoreEntries('{mine}')").status, 403, "the provider's")
     denied = wait_for(lambda: [row for row in rows("denied DELETE", "user:" + ADMIN) if mine in row["object"]],
-                      "the denied change of a provider's entry", 20)
+                      "the denied change of a provider's entry", 60)
     equal(denied[0]["tenant"], world.subaccount, "its tenant")
