@@ -21,7 +21,6 @@ static int set_up(void **state UNUSED)
 	assert_ok(loop_new(&loop, &err), &err);
 	assert_ok(jobs_new("jobs", 1, 100, &jobs, &err), &err);
 	settings = backend_settings_of(loop, jobs);
-	settings.wait_timeout = 3000;
 	pool = backend_pool_new(&settings);
 	origin_open(&origin, loop, origin_reply);
 	origin.reply = "ok";
@@ -51,7 +50,7 @@ static void new_pool(void)
 		msec_t start_ = clock_now();                                                       \
 		while (!(condition)) {                                                             \
 			loop_turn(loop, 10);                                                       \
-			assert_true(clock_now() - start_ < 5000);                                  \
+			assert_true(clock_now() - start_ < SEC(30));                               \
 		}                                                                                  \
 	} while (0)
 
@@ -209,7 +208,15 @@ static void waiting_has_an_end(void **state UNUSED)
 	struct backend_target *t = target("a", "127.0.0.1", NULL);
 	struct client one, two;
 
-	get(&one, t, 0);
+	/* On a busy machine the way to the back end takes longer, too. It is gone to its end: the
+	 * next to ask finds it. */
+	while (ask(&one, t, 0) != BACKEND_HELD) {
+		UNTIL(one.opened || one.failed);
+		if (one.opened) {
+			break;
+		}
+		backend_abort(&one.lease);
+	}
 	assert_int_equal(ask(&two, t, 0), BACKEND_WAITS);
 	UNTIL(two.failed);
 	assert_true(two.lease.overload);
@@ -288,6 +295,8 @@ static void names_are_resolved_in_jobs(void **state UNUSED)
 
 static void an_unknown_name_fails_all_that_wait(void **state UNUSED)
 {
+	settings.wait_timeout = 3000; /* a name service may be slow to say no */
+	new_pool();
 	struct backend_target *t = target("a", "no-such-host.invalid", NULL);
 	struct client one, two;
 
