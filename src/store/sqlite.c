@@ -48,8 +48,9 @@ static bool fail_full(const struct db *db, struct err *err)
 		       db->store->path);
 }
 
-static bool fail_read_only(const struct db *db, const char *why, struct err *err)
+static bool fail_read_only(struct db *db, const char *why, struct err *err)
 {
+	db->stale = true;
 	return err_set(err, ERR_STORE,
 		       "the database %s cannot be written (%s): look at the rights of the file and "
 		       "of its folder, and whether the disk became read-only",
@@ -57,7 +58,7 @@ static bool fail_read_only(const struct db *db, const char *why, struct err *err
 }
 
 /* Of a file that SQLite had open already; it keeps the system's word of some failures only. */
-static bool fail_io(const struct db *db, const char *why, struct err *err)
+static bool fail_io(struct db *db, const char *why, struct err *err)
 {
 	int code = sqlite3_system_errno(handle(db));
 
@@ -96,6 +97,10 @@ static bool fail(struct db *db, int code, struct err *err)
 	case SQLITE_FULL:
 		return fail_full(db, err);
 	case SQLITE_READONLY:
+		/* What may not be written is opened to be read, and stays so when that is over.
+		 * It is said before anything was written. */
+		db->again = db->is_kept;
+		return fail_read_only(db, why, err);
 	case SQLITE_CANTOPEN:
 	case SQLITE_PERM:
 		return fail_read_only(db, why, err);

@@ -91,6 +91,8 @@ static void disconnect(struct db *db)
 		db->native = NULL;
 	}
 	db->broken = false;
+	db->stale = false;
+	db->is_kept = false;
 }
 
 void store_close(struct store *s)
@@ -196,8 +198,10 @@ void store_give(struct store *s, struct db *db)
 			stmt_reset(db->stmts[i]);
 		}
 	}
-	if (db->broken) {
+	if (db->broken || db->stale) {
 		disconnect(db);
+	} else {
+		db->is_kept = db->native != NULL;
 	}
 	pthread_mutex_lock(&s->lock);
 	db->taken = false;

@@ -63,9 +63,11 @@ struct db {
 	void *native; /* sqlite3, PGconn; NULL when not connected */
 	bool taken;
 	bool in_tx;
-	bool failed; /* a statement failed in this transaction: it may not commit */
-	bool again;  /* ... for a reason that a new try cures */
-	bool broken; /* the connection is of no use any more */
+	bool failed;  /* a statement failed in this transaction: it may not commit */
+	bool again;   /* ... for a reason that a new try cures */
+	bool broken;  /* the connection is of no use any more */
+	bool stale;   /* ... after this user: a new one may be allowed more */
+	bool is_kept; /* it served a user before: it may be stale */
 	unsigned next_id;
 	int64_t last_changed;
 	struct stmt *stmts[STORE_STATEMENTS_MAX * 2]; /* open addressing by address */

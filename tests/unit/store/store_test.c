@@ -545,6 +545,45 @@ static void a_second_connection_leaves_the_locks_of_the_first(void **state)
 	store_give(d->store, a);
 }
 
+/* Of the database and of its log; root may write in spite of it, and is somebody else meanwhile. */
+static void forbid_writing(const struct database *d, bool forbid)
+{
+	AUTO_BUF struct buf wal = BUF(KIB(1));
+	AUTO_BUF struct buf shm = BUF(KIB(1));
+	AUTO_FREE char *copy = must_strdup(d->path);
+	mode_t mode = forbid ? 0444 : 0600;
+
+	buf_addf(&wal, "%s-wal", d->path);
+	buf_addf(&shm, "%s-shm", d->path);
+	assert_true(forbid || geteuid() == getuid() || seteuid(getuid()) == 0);
+	assert_int_equal(0, chmod(dirname(copy), 0755));
+	assert_int_equal(0, chmod(d->path, mode));
+	assert_int_equal(0, chmod(wal.at, mode));
+	assert_int_equal(0, chmod(shm.at, 0666));
+	assert_true(!forbid || geteuid() != 0 || seteuid(65534) == 0);
+}
+
+static void a_connection_from_when_writing_was_forbidden_is_not_kept(void **state)
+{
+	struct database *d = *state;
+	struct db *busy;
+	struct err err;
+	int64_t id = 100;
+
+	make_table(d);
+	assert_ok(store_take(d->store, &busy, &err), &err); /* the next one is opened anew */
+	forbid_writing(d, true);
+	bool ok = store_tx(d->store, put_much, &id, &err);
+	int64_t seen = ok ? -1 : count_of(d->store);
+	forbid_writing(d, false);
+	assert_int_equal(seen, 1); /* reading went on */
+	assert_int_equal(err.kind, ERR_STORE);
+	assert_non_null(strstr(err.text, "cannot be written"));
+	assert_ok(store_tx(d->store, put_much, &id, &err), &err);
+	assert_int_equal(count_of(d->store), 5001);
+	store_give(d->store, busy);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -564,6 +603,7 @@ int main(void)
 		ON_SQLITE(the_file_is_the_owners_alone),
 		ON_SQLITE(a_folder_that_does_not_exist_is_named),
 		ON_SQLITE(a_full_disk_is_an_error_and_what_was_there_stays),
+		ON_SQLITE(a_connection_from_when_writing_was_forbidden_is_not_kept),
 	};
 
 	return cmocka_run_group_tests(tests, databases_start, databases_stop);
