@@ -261,15 +261,25 @@ static double cpu_ms(void)
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
+static double cost_of(struct http_field *field)
+{
+	double start_ms = cpu_ms();
+	unsigned status = field != NULL ? send_fields("GET", CONF "/connector", "", field, 1)
+					: send_as("GET", CONF "/connector", "", "", "wrong");
+
+	assert_int_equal(status, 401);
+	return cpu_ms() - start_ms;
+}
+
+/* The lesser of two: what else the machine does is counted in now and then. */
 TEST(a_wrong_name_costs_as_much_as_a_wrong_password)
 {
-	struct http_field field = {STR("Authorization"), STR("Basic Ym9iOndyb25n"), true};
-	double start_ms = cpu_ms();
+	struct http_field bob = {STR("Authorization"), STR("Basic Ym9iOndyb25n"), true};
+	double password_ms = cost_of(NULL), name_ms = cost_of(&bob);
+	double password_again_ms = cost_of(NULL), name_again_ms = cost_of(&bob);
 
-	assert_int_equal(send_as("GET", CONF "/connector", "", "", "wrong"), 401);
-	double password_ms = cpu_ms() - start_ms;
-	assert_int_equal(send_fields("GET", CONF "/connector", "", &field, 1), 401); /* bob */
-	double name_ms = cpu_ms() - start_ms - password_ms;
+	password_ms = password_again_ms < password_ms ? password_again_ms : password_ms;
+	name_ms = name_again_ms < name_ms ? name_again_ms : name_ms;
 	if (name_ms < password_ms / 4) {
 		fail_msg("a wrong name took %f ms, a wrong password %f ms", name_ms, password_ms);
 	}

@@ -131,12 +131,16 @@ static struct link_status look(struct scene *s)
 	return copy;
 }
 
+/* The clock stands while a thread works for the loop: its time is the machine's, not ours. */
 #define UNTIL(s, condition)                                                                        \
 	do {                                                                                       \
 		int turns_ = 0;                                                                    \
-		while (!(condition) && turns_++ < TURNS) {                                         \
-			(s)->now += 50;                                                            \
-			loop_clock_set((s)->loop, (s)->now);                                       \
+		while (!(condition) && turns_ < TURNS) {                                           \
+			if (jobs_waiting((s)->jobs) + jobs_running((s)->jobs) == 0) {              \
+				turns_++;                                                          \
+				(s)->now += 50;                                                    \
+				loop_clock_set((s)->loop, (s)->now);                               \
+			}                                                                          \
 			(void)loop_turn((s)->loop, 5);                                             \
 		}                                                                                  \
 		if (!(condition)) {                                                                \

@@ -127,7 +127,7 @@ static void turn(void)
 		msec_t start_ = clock_now();                                                       \
 		while (!(condition)) {                                                             \
 			turn();                                                                    \
-			if (clock_now() - start_ > 8000) {                                         \
+			if (clock_now() - start_ > 60000) {                                        \
 				fail_msg("waited too long for %s", #condition);                    \
 			}                                                                          \
 		}                                                                                  \
