@@ -104,10 +104,8 @@ static bool prepare_hash(struct db *db, const struct wanted *w, struct stmt **st
 			return false;
 		}
 	} else {
-		if (!db_prepare(db,
-				"SELECT hash FROM denied WHERE n = $1"
-				" AND REPLACE(node, '_', '-') = REPLACE($2, '_', '-')",
-				st, err)) {
+		if (!db_prepare(db, "SELECT hash FROM denied WHERE n = $1 AND node = $2", st,
+				err)) {
 			return false;
 		}
 		stmt_text(*st, 2, w->node);

@@ -23,8 +23,8 @@ struct audit_place {
 NODISCARD bool store_denied_each(struct store *s, const struct audit_place *after, size_t limit,
 				 audit_fn *fn, void *user, struct err *err);
 /*
- * The stored hash of row `n` of the chain of changes, or of a chain of `node` (at == NULL: changes;
- * "_" and "-" in its name are the same), to be compared with an anchor outside of the database
+ * The stored hash of row `n` of the chain of changes (`node` with at == NULL), or of the chain of
+ * `node` as it stands in the tables, to be compared with an anchor outside of the database
  * (keys/anchor.h). *found false: there is no such row. It says nothing about the rows before:
  * store_verify_audit() does.
  */

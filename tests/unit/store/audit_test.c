@@ -129,13 +129,34 @@ static void a_row_is_known_by_its_hash(void **state)
 	assert_ok(store_audit_hash(d->store, STR_NONE, 2, again, &found, &err), &err);
 	assert_memory_not_equal(first, second, 32);
 	assert_memory_equal(second, again, 32);
-	store_set_node(d->store, "plant_7");
-	assert_ok(store_audit_hash(d->store, STR("plant-7"), 1, first, &found, &err), &err);
-	assert_false(found);
-	assert_ok(store_denied(d->store, &(const struct change_audit){.what = STR("denied")}, &err),
-		  &err);
-	assert_ok(store_audit_hash(d->store, STR("plant-7"), 1, first, &found, &err), &err);
-	assert_true(found);
+}
+
+static void a_row_of_a_node_is_that_of_no_other(void **state)
+{
+	static const char *const nodes[] = {"plant_7", "plant-7"};
+	struct database *d = *state;
+	const struct migration_set sets[] = {{"store", store_migrations}};
+	struct store_tip tips[COUNT(nodes)];
+	uint8_t hash[32];
+	bool found = true;
+	struct err err;
+
+	assert_ok(store_migrate(d->store, sets, COUNT(sets), &err), &err);
+	for (size_t i = 0; i < COUNT(nodes); i++) {
+		const struct change_audit audit = {.what = STR("denied"), .who = str_of(nodes[i])};
+		assert_ok(store_audit_hash(d->store, str_of(nodes[i]), 1, hash, &found, &err),
+			  &err);
+		assert_false(found);
+		store_set_node(d->store, nodes[i]);
+		assert_ok(store_denied(d->store, &audit, &err), &err);
+		assert_ok(store_tip(d->store, STORE_DENIED, &tips[i], &err), &err);
+	}
+	for (size_t i = 0; i < COUNT(nodes); i++) {
+		assert_ok(store_audit_hash(d->store, str_of(nodes[i]), 1, hash, &found, &err),
+			  &err);
+		assert_true(found);
+		assert_memory_equal(hash, tips[i].hash, sizeof(hash));
+	}
 }
 
 int main(void)
@@ -144,6 +165,7 @@ int main(void)
 		ON_BOTH(entries_come_newest_first_below_a_number),
 		ON_BOTH(denied_attempts_of_all_nodes_come_in_pages),
 		ON_BOTH(a_row_is_known_by_its_hash),
+		ON_BOTH(a_row_of_a_node_is_that_of_no_other),
 	};
 
 	return cmocka_run_group_tests(tests, databases_start, databases_stop);
