@@ -235,8 +235,9 @@ def case_new_anchor(world):
 
 def case_killed_while_pruning(world):
     """killed at each point of a pruning, the next start does the rest, and the anchor agrees with it"""
-    points = sorted(points_in_source("prune"))
-    equal(points, ["prune.anchored", "prune.gone", "prune.moved"], "named points of the source")
+    # Behind the last one nothing is left to do: no word of the next start's look, which would take rows added now.
+    points = ["prune.anchored", "prune.moved", "prune.gone"]
+    equal(points_in_source("prune"), set(points), "named points of the source")
     owner = Rest(world.ports.console, world.owner, world.owner_password)
     for point in points:
         before = rows_of_anchor(world, "denied")
