@@ -178,6 +178,15 @@ bool listener_check(const char *where, bool shared, bool binds, struct err *err)
 	return parse_where(where, &a, err) && (!binds || bind_to(&a, shared, where, &fd, err));
 }
 
+bool listener_is_same(const char *a, const char *b)
+{
+	struct address x, y;
+	struct err ignored;
+
+	return parse_where(a, &x, &ignored) && parse_where(b, &y, &ignored) &&
+	       address_port(&x) != 0 && x.len == y.len && memcmp(x.bytes, y.bytes, x.len) == 0;
+}
+
 static void free_listener(struct loop_task *task)
 {
 	free(CONTAINER_OF(task, struct listener, death));

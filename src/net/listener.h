@@ -27,6 +27,8 @@ NODISCARD bool listener_open(struct loop *l, const char *where, bool shared, lis
  * before it makes what stays.
  */
 NODISCARD bool listener_check(const char *where, bool shared, bool binds, struct err *err);
+/* Whether two addresses that listener_check() took are one; port 0 is a free one each time. */
+bool listener_is_same(const char *a, const char *b);
 void listener_close(struct listener *l); /* takes NULL */
 /* Hands over the connections that wait in the queue, then closes: a plain close resets them. */
 void listener_finish(struct listener *l);

@@ -9,6 +9,7 @@
 enum {
 	HOUR_MS = 3600 * 1000,
 	KEYS_TEXT_MAX = 4096,
+	SHOWN_MAX = 100, /* bytes of a value in an error */
 };
 
 /* ---- settings ---- */
@@ -67,7 +68,8 @@ static bool check_relay_host(const struct cloud_options *o, struct err *err)
 
 	/* Room for a label before it. */
 	if (len == 0 || len > CLOUD_RELAY_HOST_MAX - 1 - DIRECTORY_LABEL_MAX ||
-	    (o->relay_host != NULL && address_parse(str_of(o->relay_host), 1, &literal))) {
+	    (o->relay_host != NULL && (address_parse(str_of(o->relay_host), 1, &literal) ||
+				       !address_is_host(str_of(o->relay_host))))) {
 		return err_set(err, ERR_CONFIG,
 			       "relay.host: a DNS name below which each subaccount has one");
 	}
@@ -87,6 +89,31 @@ static bool check_connections(const struct cloud_options *o, struct err *err)
 	return o->connection_allow == NULL ||
 	       address_list_check(str_of(o->connection_allow), err) ||
 	       err_wrap(err, "connection.test.allow");
+}
+
+static bool check_region(const struct cloud_options *o, struct err *err)
+{
+	struct str text = str_of(o->region_host), host;
+	uint16_t port;
+
+	return (address_split(text, 443, &host, &port) && address_is_host(host)) ||
+	       err_set(err, ERR_CONFIG, "region.host: \"%.*s\" is no host and port",
+		       STR_ARGS(str_first(text, SHOWN_MAX)));
+}
+
+/* Before the first start makes anything: the rooms find these only when keys are made. */
+static bool check_rooms(const struct cloud_options *o, struct err *err)
+{
+	const struct daemon_setting rows[] = {
+		{"state.dir", o->state_dir},
+		{"master.key.file", o->master_key_file},
+		{"proxy.host", o->proxy_host},
+		{"keystore.reserved", o->keystore_reserved},
+	};
+
+	return daemon_check_set(rows, COUNT(rows), err) && check_region(o, err) &&
+	       check_relay_host(o, err) && check_connections(o, err) &&
+	       daemon_alerts_check(&o->alert, err) && daemon_check_names(o->server_names, err);
 }
 
 bool cloud_check(const struct cloud_options *o, struct err *err)
@@ -110,8 +137,7 @@ bool cloud_check(const struct cloud_options *o, struct err *err)
 	}
 	for (size_t i = 0; i < COUNT(roles); i++) {
 		if (str_eq(role, str_of(roles[i]))) {
-			return check_relay_host(o, err) && check_connections(o, err) &&
-			       daemon_check_names(o->server_names, err);
+			return check_rooms(o, err);
 		}
 	}
 	return err_set(err, ERR_CONFIG, "role: all or control");

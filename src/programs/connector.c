@@ -471,10 +471,9 @@ int main(int argc, char **argv)
 						    &connector_program, argc, argv, &err);
 	if (outcome == OPTIONS_READ) {
 		place = connector_place(&c.options);
-		outcome =
-			daemon_check_names(c.options.server_names, &err) && daemon_log(&place, &err)
-				? OPTIONS_READ
-				: OPTIONS_FAILED;
+		outcome = connector_check(&c.options, &err) && daemon_log(&place, &err)
+				  ? OPTIONS_READ
+				  : OPTIONS_FAILED;
 	}
 	if (outcome == OPTIONS_FAILED) {
 		status = daemon_failed(&err);

@@ -44,6 +44,18 @@ struct daemon_place connector_place(const struct connector_options *o)
 	return place;
 }
 
+bool connector_check(const struct connector_options *o, struct err *err)
+{
+	const struct daemon_setting rows[] = {
+		{"state.dir", o->state_dir},
+		{"master.key.file", o->master_key_file},
+		{"server.names", o->server_names},
+	};
+
+	return daemon_check_set(rows, COUNT(rows), err) && daemon_alerts_check(&o->alert, err) &&
+	       daemon_check_names(o->server_names, err);
+}
+
 bool connector_read_trust(const char *path, struct buf *pem, struct err *err)
 {
 	struct cert_facts facts;
@@ -177,8 +189,8 @@ static bool take_over(struct connector *c, struct connector_options *fresh, stru
 {
 	const struct daemon_place now = connector_place(fresh);
 
-	if (!daemon_check_names(fresh->server_names, err) ||
-	    !connector_read_trust(fresh->trust_file, trust, err) || !daemon_check_log(&now, err) ||
+	if (!connector_check(fresh, err) || !connector_read_trust(fresh->trust_file, trust, err) ||
+	    !daemon_check_log(&now, err) ||
 	    !daemon_alerts_configure(c->alerts, &fresh->alert, err) || !daemon_log(&now, err)) {
 		return false;
 	}

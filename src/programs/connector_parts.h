@@ -62,6 +62,8 @@ enum {
 /* ---- connector_live.c ---- */
 extern const struct option_program connector_program;
 struct daemon_place connector_place(const struct connector_options *o);
+/* What the table cannot judge; ERR_CONFIG. */
+NODISCARD bool connector_check(const struct connector_options *o, struct err *err);
 /* Appends the PEM of trust.file, which must hold a certificate; NULL: nothing. */
 NODISCARD bool connector_read_trust(const char *path, struct buf *pem, struct err *err);
 /* At the start: the certificate of the administration, installed or our own. */

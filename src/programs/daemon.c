@@ -19,6 +19,7 @@
 #include "crypto/memory.h"
 #include "keys/monitor.h"
 #include "keys/sandbox.h"
+#include "net/address.h"
 #include "net/listener.h"
 
 enum {
@@ -42,6 +43,18 @@ static bool level_of(const char *text, enum log_level *out)
 static bool is_json(const struct daemon_place *p)
 {
 	return str_eq(str_of(p->log_format), STR("json"));
+}
+
+bool daemon_check_set(const struct daemon_setting *rows, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!rows[i].value) {
+			return err_set(err, ERR_CONFIG,
+				       "%s: is empty: leave it out, or give what --help shows",
+				       rows[i].option);
+		}
+	}
+	return true;
 }
 
 bool daemon_check_log(const struct daemon_place *p, struct err *err)
@@ -85,6 +98,18 @@ int daemon_failed(const struct err *err)
 
 /* ---- monitor ---- */
 
+static bool is_only_one(const struct daemon_address *rows, size_t at, struct err *err)
+{
+	for (size_t i = 0; i < at; i++) {
+		if (!rows[i].off && listener_is_same(rows[i].where, rows[at].where)) {
+			return err_set(err, ERR_CONFIG,
+				       "%s: %s is the address of %s too: give each its own",
+				       rows[at].option, rows[at].where, rows[i].option);
+		}
+	}
+	return true;
+}
+
 bool daemon_check_addresses(const struct daemon_place *p, const struct daemon_address *rows,
 			    size_t n, struct err *err)
 {
@@ -94,6 +119,9 @@ bool daemon_check_addresses(const struct daemon_place *p, const struct daemon_ad
 		const char *where = rows[i].where ? rows[i].where : "";
 		if (!rows[i].off && !listener_check(where, rows[i].shared, binds, err)) {
 			return err_wrap(err, "%s", rows[i].option);
+		}
+		if (!rows[i].off && !is_only_one(rows, i, err)) {
+			return false;
 		}
 	}
 	return true;
@@ -320,7 +348,9 @@ bool daemon_check_names(const char *list, struct err *err)
 	size_t n = 0;
 
 	while (str_next_listed(&rest, &name)) {
-		if (name.len == 0 || name.len > NAME_MAX_BYTES) {
+		bool all_of = str_starts(name, STR("*."));
+		if (name.len > NAME_MAX_BYTES ||
+		    !address_is_host(all_of ? str_skip(name, 2) : name)) {
 			return err_set(err, ERR_CONFIG, "server.names: \"%.*s\" is no name",
 				       STR_ARGS(str_first(name, 40)));
 		}

@@ -28,6 +28,11 @@ enum {
 	DAEMON_SETUP_CODE = 26, /* characters: 128 bits in base 32, and the NUL */
 };
 
+/* Texts that the program cannot do without; ERR_CONFIG for one that was set to nothing. */
+struct daemon_setting {
+	const char *option, *value;
+};
+NODISCARD bool daemon_check_set(const struct daemon_setting *rows, size_t n, struct err *err);
 /* ERR_CONFIG for an unknown level or format. */
 NODISCARD bool daemon_check_log(const struct daemon_place *p, struct err *err);
 NODISCARD bool daemon_log(const struct daemon_place *p, struct err *err);

@@ -51,6 +51,13 @@ static bool read_secret(const char *key, const char *path, struct buf *out, stru
 	return true;
 }
 
+bool daemon_alerts_check(const struct alert_options *o, struct err *err)
+{
+	struct alert_policy ignored = {0};
+
+	return alert_policy_read(str_of(o->thresholds), &ignored, err);
+}
+
 bool daemon_alerts_configure(struct alerts *a, const struct alert_options *o, struct err *err)
 {
 	AUTO_BUF struct buf password = BUF_SECRET(ALERT_SECRET_MAX + 2);

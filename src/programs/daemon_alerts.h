@@ -7,6 +7,8 @@
 
 /* "{program} on {host}" as origin. */
 struct alerts *daemon_alerts_new(struct store *store, const char *program);
+/* What needs no file to be judged; ERR_CONFIG. */
+NODISCARD bool daemon_alerts_check(const struct alert_options *o, struct err *err);
 /* At the start and at SIGHUP: reads the files named; ERR_CONFIG leaves all as it was. */
 NODISCARD bool daemon_alerts_configure(struct alerts *a, const struct alert_options *o,
 				       struct err *err);

@@ -189,6 +189,45 @@ def case_bad_options(world):
         expect(not os.path.exists(place.state), "the state folder was made")
 
 
+def case_empty_values(world):
+    """a setting that the program cannot do without, set to nothing, is refused by name before anything is made"""
+    both = ["state.dir", "master.key.file", "alert.thresholds"]
+    for kind, names in (("cloud", [*both, "region.host", "proxy.host", "keystore.reserved"]),
+                        ("connector", [*both, "server.names"])):
+        place = Place(world, kind)
+        for name in names:
+            place.refuses(place.program(**{name.replace(".", "_"): ""}), name)
+        place.made_nothing()
+
+
+def case_names_that_are_none(world):
+    """names that no host can have are refused before anything is made"""
+    for kind in PROGRAMS:
+        place = Place(world, kind)
+        for names in ("localhost,a b", "a..b", "300.1.1.1", "*"):
+            place.refuses(place.program(server_names=names), "server.names: ", "is no name")
+        if kind == "cloud":
+            for name in ("a..b", "a:1", "*.example", "127.0.0.1"):
+                place.refuses(place.program(relay_host=name), "relay.host: ")
+        place.made_nothing()
+
+
+def case_one_address_twice(world):
+    """two listeners on one address are refused with both options, also those that may share ports, at each start"""
+    for kind in PROGRAMS:
+        place = Place(world, kind)
+        names = list(place.ports)
+
+        def refused():
+            for one, other in zip(names, names[1:]):
+                where = f"127.0.0.1:{place.ports[one]}"
+                place.refuses(place.program(**{"listen_" + other: where}), where, f"listen.{one}", f"listen.{other}")
+        refused()
+        place.made_nothing()
+        place.ready()
+        refused()
+
+
 def case_no_key_process(world):
     """a key process that is not there ends the daemon, with the path and the setting named"""
     for kind in PROGRAMS:
@@ -199,9 +238,10 @@ def case_no_key_process(world):
 
 def case_bad_region(world):
     """a region host that is no host and port is refused by name, also a wrong port"""
-    for region in ("relay:9444:1", "relay:many", "relay:0", "relay:70000"):
+    for region in ("relay:9444:1", "relay:many", "relay:0", "relay:70000", "a..b:443", "a b:443", ":443"):
         place = Place(world, "cloud")
         place.refuses(place.program("--region-host", region), region, "region.host")
+        place.made_nothing()
 
 
 def case_bad_file(world):

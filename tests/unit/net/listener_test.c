@@ -138,6 +138,17 @@ TEST(an_address_of_another_machine_is_refused_with_the_next_step)
 		   "is no address to listen on");
 }
 
+TEST(two_spellings_of_one_address_are_the_same)
+{
+	assert_true(listener_is_same("127.0.0.1:80", "127.0.0.1:80"));
+	assert_true(listener_is_same("[::1]:80", "[0::1]:80"));
+	assert_false(listener_is_same("127.0.0.1:80", "127.0.0.1:81"));
+	assert_false(listener_is_same("127.0.0.1:80", "127.0.0.2:80"));
+	assert_false(listener_is_same("0.0.0.0:80", "[::]:80"));
+	assert_false(listener_is_same("127.0.0.1:0", "127.0.0.1:0"));
+	assert_false(listener_is_same("localhost:80", "localhost:80"));
+}
+
 TEST(an_address_that_makes_no_sense_is_refused_with_an_example)
 {
 	const char *bad[] = {"", "20003", "localhost:80", "127.0.0.1", "127.0.0.1:70000", "::1"};
@@ -191,6 +202,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(two_loops_share_an_address_and_strangers_are_told_that_it_is_taken),
 	cmocka_unit_test(an_address_can_be_tried_without_keeping_it),
 	cmocka_unit_test(an_address_of_another_machine_is_refused_with_the_next_step),
+	cmocka_unit_test(two_spellings_of_one_address_are_the_same),
 	cmocka_unit_test(an_address_that_makes_no_sense_is_refused_with_an_example),
 	cmocka_unit_test(accepting_pauses_without_descriptors_and_goes_on_later),
 };
